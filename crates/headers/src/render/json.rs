@@ -4,17 +4,24 @@ use std::fmt::{self, Write as _};
 
 use serde_json::Value as Json;
 
+use super::base64::encode;
 use super::scan::{self, Class};
 use crate::Value;
 
 /// Where a value is written; counting first and writing then goes through the same code.
 pub(super) trait Sink {
     fn put(&mut self, bytes: &[u8]);
+
+    fn put_base64(&mut self, triples: &[[u8; 3]]);
 }
 
 impl Sink for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+
+    fn put_base64(&mut self, triples: &[[u8; 3]]) {
+        self.extend(triples.iter().flat_map(|triple| encode(*triple)));
     }
 }
 
@@ -24,6 +31,10 @@ pub(super) struct Counter(pub(super) usize);
 impl Sink for Counter {
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();
+    }
+
+    fn put_base64(&mut self, triples: &[[u8; 3]]) {
+        self.0 += triples.len() * 4;
     }
 }
 
