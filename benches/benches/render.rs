@@ -120,10 +120,11 @@ fn templates() -> Templates {
     built.unwrap_or_else(|errors| panic!("{errors:#}"))
 }
 
-/// What one would write by hand for speed: no checks but those of `HeaderValue`, no missing values, no encodings.
+/// What one would write by hand for speed: no checks but those of `HeaderValue`, no missing values, no encodings. Names
+/// and the constant come from configuration, as ours do.
 struct Segments {
     headers: Vec<(HeaderName, Vec<Segment>)>,
-    constant: HeaderValue,
+    constant: (HeaderName, HeaderValue),
 }
 
 enum Segment {
@@ -138,10 +139,13 @@ impl Segments {
         Self {
             headers: vec![
                 (header::AUTHORIZATION, vec![Segment::Literal("Bearer "), Segment::Secret(0)]),
-                (USER_ID, vec![Segment::Username]),
-                (JIRA, vec![Segment::Literal("Basic "), Segment::Basic(1, 2)]),
+                (configured("X-User-Id"), vec![Segment::Username]),
+                (
+                    configured("X-Jira-Authorization"),
+                    vec![Segment::Literal("Basic "), Segment::Basic(1, 2)],
+                ),
             ],
-            constant: HeaderValue::from_static("bonafide/0.1"),
+            constant: (configured("X-Client"), valid(HeaderValue::from_str("bonafide/0.1"))),
         }
     }
 
@@ -155,9 +159,14 @@ impl Segments {
             value.set_sensitive(true);
             map.insert(name.clone(), value);
         }
-        map.insert(CLIENT, self.constant.clone());
+        let (name, value) = &self.constant;
+        map.insert(name.clone(), value.clone());
         map
     }
+}
+
+fn configured(name: &str) -> HeaderName {
+    valid(HeaderName::from_bytes(name.as_bytes()))
 }
 
 impl Segment {

@@ -65,11 +65,13 @@ impl<'a, S: Sink> Encoder<'a, S> {
 }
 
 /// Three bytes as four letters.
+#[inline]
 pub(super) fn encode([a, b, c]: [u8; 3]) -> [u8; 4] {
     let bits = u32::from(a) << 16 | u32::from(b) << 8 | u32::from(c);
     [18, 12, 6, 0].map(|shift| letter(bits >> shift))
 }
 
+#[inline]
 fn letter(bits: u32) -> u8 {
     ALPHABET.get((bits & 63) as usize).copied().unwrap_or_default()
 }

@@ -16,12 +16,18 @@ pub(super) trait Sink {
 }
 
 impl Sink for Vec<u8> {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
 
     fn put_base64(&mut self, triples: &[[u8; 3]]) {
-        self.extend(triples.iter().flat_map(|triple| encode(*triple)));
+        let start = self.len();
+        self.resize(start + triples.len() * 4, 0);
+        let (places, _) = self.get_mut(start..).unwrap_or_default().as_chunks_mut::<4>();
+        for (place, triple) in places.iter_mut().zip(triples) {
+            *place = encode(*triple);
+        }
     }
 }
 
@@ -29,6 +35,7 @@ impl Sink for Vec<u8> {
 pub(super) struct Counter(pub(super) usize);
 
 impl Sink for Counter {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();
     }

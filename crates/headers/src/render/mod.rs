@@ -218,6 +218,7 @@ impl Header {
 }
 
 impl Insert {
+    #[inline]
     fn piece<'a>(&'a self, variables: &'a dyn Variables) -> Result<Piece<'a>, Failure<'a>> {
         match (self.shape.piece(variables), &self.fallback) {
             (Err(Failure::Missing(_)), Fallback::Text(text)) => Ok(Piece::Raw(text)),
