@@ -1,7 +1,9 @@
 //! Header templates that carry each user's own credentials, compiled once and rendered in one pass.
 
 mod compile;
+mod dialect;
 mod name;
+mod position;
 mod render;
 mod suggest;
 mod template;
@@ -10,7 +12,9 @@ mod values;
 mod variable;
 
 pub use compile::{CompileError, CompileErrorKind, CompileErrors, Templates, TemplatesBuilder};
+pub use dialect::{Converted, Dialect};
 pub use name::{Builtin, ClaimPath, Name, VariableName, VariableNameError};
+pub use position::offset_in_toml;
 pub use render::{HeaderProblem, Missing, RenderError, ValueProblem};
 pub use template::Template;
 pub use value::{Items, Value, Variables};
