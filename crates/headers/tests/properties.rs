@@ -1,5 +1,7 @@
 //! What holds for any values: a rendered header reads back as the values that went in, and a refusal has a reason.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bonafide_headers::{Builtin, RenderError, Templates, ValueProblem, Values, Variable};

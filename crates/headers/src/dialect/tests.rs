@@ -1,9 +1,12 @@
 use super::*;
 use crate::{CompileError, Templates, Variable};
 
+/// A dialect, its spelling, ours, the variables and the environment variables.
+type Case = (Dialect, &'static str, &'static str, &'static [&'static str], &'static [&'static str]);
+
 #[test]
 fn converts_and_says_what_to_declare() {
-    let cases: [(Dialect, &str, &str, &[&str], &[&str]); 9] = [
+    let cases: [Case; 9] = [
         (Dialect::OpenWebUi, "{{USER_NAME}} <{{USER_EMAIL}}>", "${name} <${email}>", &[], &[]),
         (Dialect::OpenWebUi, "{{USER_GROUPS}}", r#"${join(groups, ",")}"#, &[], &[]),
         (Dialect::OpenWebUi, "${x} $$ {a} {{}} {{", "$${x} $$$$ {a} {{}} {{", &[], &[]),
