@@ -7,7 +7,7 @@ mod decide;
 mod index;
 
 pub(crate) use build::compile;
-pub(crate) use conditions::{Check, Conditions, Kind, Who};
+pub(crate) use conditions::{Check, Conditions, Kind, Who, paths};
 pub(crate) use decide::{Grant, Refusal};
 pub(crate) use index::Index;
 
