@@ -65,8 +65,10 @@
 //!
 //! | feature | default | brings |
 //! |---|---|---|
-//! | `serde` | no | rules from TOML (`PolicyConfig`, `Policy::from_toml`), `Serialize` for explanations |
+//! | `serde` | no | rules from TOML (`PolicyConfig`, `Policy::from_toml`), tests of a policy (`PolicyTests`), `Serialize` for explanations |
 
+#[cfg(feature = "audit")]
+mod audit;
 mod compiled;
 #[cfg(feature = "serde")]
 mod config;
@@ -79,8 +81,16 @@ mod permit;
 mod persona;
 mod policy;
 mod rule;
+#[cfg(feature = "store")]
+mod store;
+#[cfg(feature = "serde")]
+mod suite;
 mod tools;
 
+#[cfg(feature = "audit")]
+pub use audit::{
+    Audit, AuditBuilder, AuditError, AuditSink, Decision, JsonLines, LogSink, Outcome,
+};
 #[cfg(feature = "serde")]
 pub use config::PolicyConfig;
 pub use denial::{Denial, DenialKind};
@@ -92,6 +102,13 @@ pub use permit::{Permit, ToolPermit};
 pub use persona::{Persona, Reach, Reached};
 pub use policy::{Policy, PolicyBuilder};
 pub use rule::{Effect, Rule, RuleUser};
+#[cfg(feature = "store")]
+pub use store::{
+    FileStore, MemoryStore, PolicyHandle, PolicyStatus, PolicyStore, ReloadError, Reloader,
+    StoreError,
+};
+#[cfg(feature = "serde")]
+pub use suite::{PolicyTests, PolicyTestsError, TestFailure, TestReport};
 pub use tools::{MAX_PATTERN_LEN, MAX_TOOL_LEN, PatternError};
 
 #[cfg(doctest)]

@@ -43,8 +43,7 @@ impl Policy {
     #[cfg(feature = "serde")]
     pub fn from_toml(text: &str) -> Result<Self, PolicyErrors> {
         let config = crate::config::PolicyConfig::from_toml(text)?;
-        let built = Self::builder().with_rules(config.rules).build();
-        built.map_err(|errors| errors.located_in(text))
+        Self::builder().with_rules(config.rules).build()
     }
 
     /// Decides whether `user` may use `tenant`, and which tools of it.
