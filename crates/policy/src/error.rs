@@ -244,10 +244,10 @@ impl PolicyErrors {
         self.0.is_empty()
     }
 
-    /// Fills in the lines, given the text of the file that the rules were read from.
+    /// Fills in the lines of rules that were read as part of a larger file, given the text of that file.
     #[must_use]
     pub fn located_in(mut self, text: &str) -> Self {
-        for error in &mut self.0 {
+        for error in self.0.iter_mut().filter(|error| error.line.is_none()) {
             error.line = error.span.as_ref().map(|span| line_of(text, span.start));
         }
         self

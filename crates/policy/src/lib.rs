@@ -66,6 +66,8 @@
 //! | feature | default | brings |
 //! |---|---|---|
 //! | `serde` | no | rules from TOML (`PolicyConfig`, `Policy::from_toml`), tests of a policy (`PolicyTests`), `Serialize` for explanations |
+//! | `store` | no | `PolicyStore` (file, memory), and reload that swaps the policy as a whole (`Reloader`); needs Tokio |
+//! | `audit` | no | `Audit`: decisions written down by sinks that never hold one up |
 
 #[cfg(feature = "audit")]
 mod audit;
@@ -99,7 +101,7 @@ pub use explain::{Explanation, Missing, RuleReport};
 pub use ids::{MAX_RULE_LEN, MAX_TENANT_LEN, RuleId, RuleIdError, TenantId, TenantIdError};
 pub use lint::{Lint, Linter};
 pub use permit::{Permit, ToolPermit};
-pub use persona::{Persona, Reach, Reached};
+pub use persona::{Persona, Reach, ReachChange, Reached};
 pub use policy::{Policy, PolicyBuilder};
 pub use rule::{Effect, Rule, RuleUser};
 #[cfg(feature = "store")]

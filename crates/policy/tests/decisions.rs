@@ -1,10 +1,11 @@
 //! Decisions about users whose tokens were verified.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test stops there")]
+#![expect(clippy::unwrap_used, reason = "a failing test stops there")]
 
 use bonafide_claims::{UnknownGroups, VerifiedUser};
 use bonafide_policy::{
-    DenialKind, Effect, Missing, Persona, Policy, PolicyErrors, Problem, Rule, RuleUser, TenantId,
+    DenialKind, Effect, Missing, Persona, Policy, PolicyErrors, Problem, ReachChange, Rule,
+    RuleUser, TenantId,
 };
 use bonafide_testkit::Issuer;
 
@@ -275,6 +276,23 @@ fn a_permit_knows_its_user_tenant_and_policy() {
     assert_eq!(permit.tenant(), &tenant("github"));
     assert!(permit.is_of(&mine) && permit.is_of(&mine.clone()) && !permit.is_of(&other));
     assert_eq!(permit.tool("x").unwrap().permit().tenant(), permit.tenant());
+}
+
+#[test]
+fn a_dry_run_of_a_changed_policy_says_what_changes() {
+    let rule = |id: &str, to: &str| Rule::allow(id).with_groups(["dev"]).with_tenants([to]);
+    let old = policy([rule("a", "stays"), rule("b", "goes"), rule("c", "tools")]);
+    let new =
+        policy([rule("a", "stays"), rule("c", "tools").with_tools(["x"]), rule("d", "comes")]);
+    let alice = Persona::from(&alice());
+    let (old, new) = (old.what_if(&alice), new.what_if(&alice));
+    let expected = [
+        ReachChange::Gained(tenant("comes")),
+        ReachChange::Lost(tenant("goes")),
+        ReachChange::Tools(tenant("tools")),
+    ];
+    assert_eq!(old.changes(&new), expected);
+    assert_eq!(old.changes(&old), []);
 }
 
 fn problems(built: Result<Policy, PolicyErrors>) -> Vec<Problem> {

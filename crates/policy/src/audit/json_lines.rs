@@ -14,7 +14,8 @@ const MAX_BYTES: u64 = 64 << 20;
 /// How many old files are kept unless told otherwise.
 const KEEP: u32 = 8;
 
-/// A file of decisions, one JSON object a line. It is only ever appended to, and readable by its owner only.
+/// A file of decisions, one JSON object a line. It is only ever appended to, and made readable by its owner
+/// only. One process writes to it.
 ///
 /// A file that is full becomes `name.1`, the one before `name.2`, and so on; the oldest is removed. A file that
 /// somebody else moved away is left alone, and a new one begun.
