@@ -1,6 +1,7 @@
 //! From a token to a user.
 
 mod builder;
+mod cache;
 mod check;
 mod claim_map;
 mod claim_path;
@@ -16,7 +17,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bonafide_jwks::strict_json::{self, Object};
+use bonafide_jwks::strict_json;
 use bonafide_jwks::{Algorithm, Clock, KeySet, KeySource, NoKey};
 
 pub use builder::VerifierBuilder;
@@ -29,6 +30,7 @@ pub use profile::{Profile, UnknownProfile};
 
 use crate::user::VerifiedUser;
 use builder::Issuers;
+use cache::{Hit, TokenCache};
 use check::Window;
 use compact::Compact;
 use header::Header;
@@ -45,6 +47,7 @@ pub struct Verifier {
 struct Shared {
     issuers: Issuers,
     clock: Arc<dyn Clock>,
+    cache: Option<TokenCache>,
 }
 
 impl Verifier {
@@ -68,41 +71,57 @@ impl Verifier {
     /// When the token is not good, or when the keys that it needs cannot be fetched:
     /// [`VerifyError::kind`] tells the two apart.
     pub async fn verify(&self, token: &str) -> Result<VerifiedUser, VerifyError> {
+        let now = seconds(self.shared.clock.now());
+        if let Some(known) = self.shared.known(token, now) {
+            return known;
+        }
         let compact = Compact::read(token)?;
         let header = Header::read(&compact.header)?;
         let claims = strict_json::parse(&compact.payload).map_err(|_| VerifyError::Payload)?;
         let issuer = check::text(&claims, Claim::Issuer)?;
-        let trusted = self.shared.issuers.find(issuer).ok_or(VerifyError::UnknownIssuer)?;
+        let (at, trusted) = self.shared.issuers.find(issuer).ok_or(VerifyError::UnknownIssuer)?;
         if !trusted.algorithms.contains(&header.algorithm) {
             return Err(VerifyError::AlgorithmNotAllowed);
         }
         let kid = header.kid()?;
         let keys = keys_for(&*trusted.keys, kid, header.algorithm).await?;
-        let mut verified = {
-            let candidates = keys.candidates(kid, header.algorithm).map_err(no_key)?;
-            let key = candidates
-                .verify(compact.signed, &compact.signature)
-                .map_err(|_| VerifyError::BadSignature)?;
-            let window = self.check(issuer, &header, &claims, trusted)?;
-            check::directory(issuer, &claims, key, trusted)?;
-            extract::user(issuer, &claims, &window, trusted)?
-        };
+        let candidates = keys.candidates(kid, header.algorithm).map_err(no_key)?;
+        let key = candidates
+            .verify(compact.signed, &compact.signature)
+            .map_err(|_| VerifyError::BadSignature)?;
+        check::kind(header.typ()?, &claims, trusted)?;
+        check::audience(&claims, trusted)?;
+        let window = Window::read(&claims)?;
+        window.check(seconds(self.shared.clock.now()), trusted.leeway)?;
+        check::directory(issuer, &claims, key, trusted)?;
+        let mut verified = extract::user(issuer, &claims, &window, trusted)?;
+        drop(claims);
         verified.payload = compact.payload.into_boxed_slice();
-        Ok(VerifiedUser::new(verified))
+        let user = VerifiedUser::new(verified);
+        let until = window.expiry.saturating_add(trusted.leeway);
+        let generation = Some(keys.generation());
+        let hit = Hit { user: user.clone(), issuer: at, generation, window, until };
+        self.shared.remember(token, hit, now);
+        Ok(user)
+    }
+}
+
+impl Shared {
+    /// What is known of this token from the last time, if that still holds.
+    fn known(&self, token: &str, now: u64) -> Option<Result<VerifiedUser, VerifyError>> {
+        let hit = self.cache.as_ref()?.find(token, now)?;
+        let trusted = self.issuers.at(hit.issuer)?;
+        let current = trusted.keys.current()?.generation();
+        if hit.generation != Some(current) {
+            return None;
+        }
+        Some(hit.window.check(now, trusted.leeway).map(|()| hit.user))
     }
 
-    fn check(
-        &self,
-        _issuer: &str,
-        header: &Header<'_>,
-        claims: &Object<'_>,
-        trusted: &TrustedIssuer,
-    ) -> Result<Window, VerifyError> {
-        check::kind(header.typ()?, claims, trusted)?;
-        check::audience(claims, trusted)?;
-        let window = Window::read(claims)?;
-        window.check(seconds(self.shared.clock.now()), trusted.leeway)?;
-        Ok(window)
+    fn remember(&self, token: &str, hit: Hit, now: u64) {
+        if let Some(cache) = &self.cache {
+            cache.insert(token, hit, now);
+        }
     }
 }
 

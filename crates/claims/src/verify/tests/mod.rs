@@ -1,4 +1,5 @@
 mod accepts;
+mod cache;
 mod errors;
 mod incidents;
 mod issuers;
