@@ -1,0 +1,256 @@
+//! Sealed rows that a store keeps at hand.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bonafide_claims::UserId;
+use bonafide_policy::TenantId;
+
+use crate::name::SecretName;
+use crate::owner::Owner;
+use crate::vault::Record;
+
+/// What a [`ReadCache`] keeps for one owner at most, in bytes of envelopes. What is larger is not kept.
+pub const MAX_CACHED_LEN: usize = 16 * 1024;
+
+/// How many owners share a lock.
+const WAYS: usize = 8;
+
+/// All that is stored for one owner, sorted by name. Cloning costs a reference count.
+pub type Shelf = Arc<[(SecretName, Record)]>;
+
+/// A bounded cache of sealed rows, for those who write a store. Holds no plain text and no key.
+///
+/// Keyed by the whole owner, compared part by part. It never answers with what was there before a change
+/// that was reported to it, also when a slow read of the old rows ends after that change: a miss gives a
+/// [`Ticket`], and rows that were read on a ticket from before the change are not taken in.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use bonafide_vault::{Lookup, Owner, ReadCache};
+/// # let user = bonafide_claims::UserId::new("https://idp.example".parse()?, None, "alice".parse()?);
+/// # let tenant = "github".parse().unwrap();
+/// let owner = Owner::new(&user, &tenant);
+/// let cache = ReadCache::new(1000);
+/// if let Lookup::Miss(ticket) = cache.lookup(owner) {
+///     let shelf = Arc::from([]); // … read from the store
+///     cache.fill(ticket, owner, &shelf);
+/// }
+/// assert!(matches!(cache.lookup(owner), Lookup::Hit(_)));
+/// cache.forget(owner);
+/// assert!(matches!(cache.lookup(owner), Lookup::Miss(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ReadCache {
+    sets: Box<[Mutex<Set>]>,
+    hasher: RandomState,
+    /// Raised by [`forget_all`](Self::forget_all): what was kept before is not valid any more.
+    generation: AtomicU64,
+}
+
+/// What a [`ReadCache`] knows.
+#[derive(Debug)]
+pub enum Lookup {
+    /// This is stored.
+    Hit(Shelf),
+    /// Nothing is known: read the store, and [fill](ReadCache::fill) the cache.
+    Miss(Ticket),
+}
+
+/// Says when a read began. Take it before the store is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Ticket {
+    hash: u64,
+    epoch: u64,
+    generation: u64,
+}
+
+#[derive(Default)]
+struct Set {
+    /// Raised by each `forget` of an owner in this set.
+    epoch: u64,
+    /// At most `WAYS`, the one used last at the end.
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    hash: u64,
+    user: UserId,
+    tenant: TenantId,
+    generation: u64,
+    shelf: Shelf,
+}
+
+impl Entry {
+    fn is_of(&self, hash: u64, owner: Owner<'_>) -> bool {
+        self.hash == hash && Owner::new(&self.user, &self.tenant) == owner
+    }
+}
+
+impl ReadCache {
+    /// A cache for about `owners` pairs of user and tenant, and at most [`MAX_CACHED_LEN`] bytes of
+    /// envelopes for each. None are kept if `owners` is 0.
+    #[must_use]
+    pub fn new(owners: usize) -> Self {
+        Self {
+            sets: (0..owners.div_ceil(WAYS)).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    /// What is known about `owner`.
+    #[must_use]
+    pub fn lookup(&self, owner: Owner<'_>) -> Lookup {
+        let hash = self.hasher.hash_one(owner);
+        let generation = self.generation.load(Ordering::SeqCst);
+        let Some(mut set) = self.set(hash) else {
+            return Lookup::Miss(Ticket { hash, epoch: 0, generation });
+        };
+        let miss = Lookup::Miss(Ticket { hash, epoch: set.epoch, generation });
+        let Some(at) = set.entries.iter().position(|entry| entry.is_of(hash, owner)) else {
+            return miss;
+        };
+        let entry = set.entries.remove(at);
+        if entry.generation != generation {
+            return miss;
+        }
+        let shelf = Arc::clone(&entry.shelf);
+        set.entries.push(entry);
+        Lookup::Hit(shelf)
+    }
+
+    /// Keeps what was read for `owner` after the [`lookup`](Self::lookup) that gave `ticket`. Does nothing
+    /// if anything was forgotten since then that may concern it.
+    pub fn fill(&self, ticket: Ticket, owner: Owner<'_>, shelf: &Shelf) {
+        let len: usize = shelf.iter().map(|(_, record)| record.envelope().as_bytes().len()).sum();
+        let Some(mut set) = self.set(ticket.hash) else { return };
+        let current = self.generation.load(Ordering::SeqCst);
+        if len > MAX_CACHED_LEN || ticket.epoch != set.epoch || ticket.generation != current {
+            return;
+        }
+        set.entries.retain(|entry| !entry.is_of(ticket.hash, owner));
+        if set.entries.len() >= WAYS {
+            set.entries.remove(0);
+        }
+        set.entries.push(Entry {
+            hash: ticket.hash,
+            user: owner.user().clone(),
+            tenant: owner.tenant().clone(),
+            generation: ticket.generation,
+            shelf: Arc::clone(shelf),
+        });
+    }
+
+    /// Something of `owner` has changed.
+    pub fn forget(&self, owner: Owner<'_>) {
+        let hash = self.hasher.hash_one(owner);
+        if let Some(mut set) = self.set(hash) {
+            set.epoch = set.epoch.wrapping_add(1);
+            set.entries.retain(|entry| !entry.is_of(hash, owner));
+        }
+    }
+
+    /// Anything may have changed.
+    pub fn forget_all(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn set(&self, hash: u64) -> Option<MutexGuard<'_, Set>> {
+        let sets = u64::try_from(self.sets.len()).ok().filter(|&sets| sets > 0)?;
+        let at = usize::try_from(hash % sets).ok()?;
+        // Nothing panics while it holds the lock.
+        Some(self.sets.get(at)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Shows how many owners it has room for.
+impl fmt::Debug for ReadCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owners = self.sets.len().saturating_mul(WAYS);
+        f.debug_struct("ReadCache").field("owners", &owners).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::Envelope;
+
+    fn user(subject: &str) -> UserId {
+        UserId::new("https://idp.example".parse().unwrap(), None, subject.parse().unwrap())
+    }
+
+    fn shelf(len: usize) -> Shelf {
+        let record = Record::new(Envelope::from_bytes(vec![7; len]), 0);
+        Arc::from([("A".parse().unwrap(), record)])
+    }
+
+    fn miss(cache: &ReadCache, owner: Owner<'_>) -> Option<Ticket> {
+        match cache.lookup(owner) {
+            Lookup::Hit(_) => None,
+            Lookup::Miss(ticket) => Some(ticket),
+        }
+    }
+
+    #[test]
+    fn knows_each_owner_apart() {
+        let cache = ReadCache::new(100);
+        let (alice, bob) = (user("alice"), user("bob"));
+        let (github, jira) = ("github".parse().unwrap(), "jira".parse().unwrap());
+        let owner = Owner::new(&alice, &github);
+        cache.fill(miss(&cache, owner).unwrap(), owner, &shelf(1));
+        assert!(miss(&cache, owner).is_none());
+        assert!(miss(&cache, Owner::new(&bob, &github)).is_some());
+        assert!(miss(&cache, Owner::new(&alice, &jira)).is_some());
+    }
+
+    #[test]
+    fn a_read_that_began_before_a_change_is_not_kept() {
+        let cache = ReadCache::new(1);
+        let (alice, tenant) = (user("alice"), "github".parse().unwrap());
+        let owner = Owner::new(&alice, &tenant);
+        let ticket = miss(&cache, owner).unwrap();
+        cache.forget(owner);
+        cache.fill(ticket, owner, &shelf(1));
+        let ticket = miss(&cache, owner).unwrap();
+        cache.forget_all();
+        cache.fill(ticket, owner, &shelf(1));
+        let ticket = miss(&cache, owner).unwrap();
+        cache.fill(ticket, owner, &shelf(1));
+        assert!(miss(&cache, owner).is_none());
+        cache.forget_all();
+        assert!(miss(&cache, owner).is_some());
+    }
+
+    #[test]
+    fn is_bounded_and_keeps_what_was_used_last() {
+        let cache = ReadCache::new(WAYS);
+        let tenant = "github".parse().unwrap();
+        let alice = user("alice");
+        let owner = Owner::new(&alice, &tenant);
+        cache.fill(miss(&cache, owner).unwrap(), owner, &shelf(1));
+        for i in 0..1000 {
+            let other = user(&format!("user-{i}"));
+            let other = Owner::new(&other, &tenant);
+            cache.fill(miss(&cache, other).unwrap(), other, &shelf(1));
+            assert!(miss(&cache, owner).is_none(), "{i}");
+        }
+        assert_eq!(cache.sets[0].lock().unwrap().entries.len(), WAYS);
+        let large = user("large");
+        let large = Owner::new(&large, &tenant);
+        cache.fill(miss(&cache, large).unwrap(), large, &shelf(MAX_CACHED_LEN + 1));
+        assert!(miss(&cache, large).is_some());
+    }
+
+    #[test]
+    fn keeps_nothing_when_it_has_no_room() {
+        let cache = ReadCache::new(0);
+        let (alice, tenant) = (user("alice"), "github".parse().unwrap());
+        let owner = Owner::new(&alice, &tenant);
+        cache.fill(miss(&cache, owner).unwrap(), owner, &shelf(1));
+        assert!(miss(&cache, owner).is_some());
+    }
+}

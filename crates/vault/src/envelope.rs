@@ -1,0 +1,96 @@
+//! The sealed form of a secret, as stores keep it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::key::KeyId;
+use crate::seal::OpenError;
+
+/// The version of the format that this crate writes: [`format`](crate::format).
+pub const FORMAT_VERSION: u8 = 1;
+
+pub(crate) const KEY_ID_LEN: usize = 8;
+pub(crate) const NONCE_LEN: usize = 12;
+pub(crate) const TAG_LEN: usize = 16;
+pub(crate) const HEADER_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
+
+/// A sealed secret: the bytes that a store keeps.
+///
+/// Cloning costs a reference count. An envelope says which master key it was sealed with, and nothing else
+/// without that key; that it came from a store does not mean that it opens.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Envelope(Arc<[u8]>);
+
+/// The parts of an envelope, not yet opened.
+pub(crate) struct Parts<'a> {
+    pub(crate) key: KeyId,
+    pub(crate) nonce: [u8; NONCE_LEN],
+    pub(crate) ciphertext: &'a [u8],
+    pub(crate) tag: &'a [u8],
+}
+
+impl Envelope {
+    /// The envelope that a store read back. Takes any bytes: what is wrong with them is said when the
+    /// envelope is opened, so that one broken row does not hide the others.
+    #[must_use]
+    pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes to store.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The master key that this envelope names, if it is well formed. Not proven until it is opened.
+    #[must_use]
+    pub fn key_id(&self) -> Option<KeyId> {
+        self.parts().ok().map(|parts| parts.key)
+    }
+
+    pub(crate) fn parts(&self) -> Result<Parts<'_>, OpenError> {
+        let short = || OpenError::Short { len: self.0.len() };
+        let (version, rest) = self.0.split_first().ok_or_else(short)?;
+        if *version != FORMAT_VERSION {
+            return Err(OpenError::Version { version: *version });
+        }
+        let (key, rest) = rest.split_first_chunk::<KEY_ID_LEN>().ok_or_else(short)?;
+        let (nonce, rest) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(short)?;
+        let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or_else(short)?;
+        Ok(Parts { key: KeyId::from_bytes(*key), nonce: *nonce, ciphertext, tag })
+    }
+}
+
+/// Shows the length and the key id, never the bytes.
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("len", &self.0.len())
+            .field("key_id", &self.key_id())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_is_wrong_with_bytes_that_are_no_envelope() {
+        let parts = |bytes: &[u8]| Envelope::from_bytes(bytes).parts().err();
+        assert_eq!(parts(&[]), Some(OpenError::Short { len: 0 }));
+        assert_eq!(parts(b"\x02"), Some(OpenError::Version { version: 2 }));
+        let shortest = HEADER_LEN + TAG_LEN;
+        let mut bytes = vec![0; shortest];
+        bytes[0] = FORMAT_VERSION;
+        assert_eq!(parts(&bytes), None);
+        assert_eq!(parts(&bytes[..shortest - 1]), Some(OpenError::Short { len: shortest - 1 }));
+    }
+
+    #[test]
+    fn debug_does_not_show_the_bytes() {
+        let shown = format!("{:?}", Envelope::from_bytes(&b"\x01canary"[..]));
+        assert_eq!(shown, "Envelope { len: 7, key_id: None, .. }");
+    }
+}

@@ -1,0 +1,98 @@
+//! The published test vectors. They were made with another implementation (Python's `cryptography`).
+
+use std::collections::HashMap;
+
+use bonafide_claims::UserId;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::context;
+use crate::envelope::Envelope;
+use crate::key::{KeyError, MasterKey};
+use crate::keyring::Keyring;
+use crate::owner::Owner;
+use crate::seal::Sealer;
+use crate::weak::Weakness;
+
+struct Vector<'a>(HashMap<&'a str, &'a str>);
+
+impl<'a> Vector<'a> {
+    fn text(&self, field: &str) -> &'a str {
+        self.0[field]
+    }
+
+    fn bytes<const N: usize>(&self, field: &str) -> [u8; N] {
+        hex(self.text(field)).try_into().unwrap()
+    }
+
+    fn user(&self) -> UserId {
+        let directory = Some(self.text("directory")).filter(|text| !text.is_empty());
+        UserId::new(
+            self.text("issuer").parse().unwrap(),
+            directory.map(|text| text.parse().unwrap()),
+            self.text("subject").parse().unwrap(),
+        )
+    }
+
+    fn key(&self) -> MasterKey {
+        MasterKey::from_known_bytes(self.bytes("master key"))
+    }
+}
+
+fn vectors() -> Vec<Vector<'static>> {
+    let text = include_str!("../FORMAT.md");
+    let (_, vectors) = text.split_once("# Test vectors").unwrap();
+    let vectors: Vec<_> = vectors
+        .split("\n[")
+        .skip(1)
+        .map(|part| Vector(part.lines().filter_map(|line| line.split_once(" =")).collect()))
+        .map(|Vector(fields)| {
+            Vector(fields.into_iter().map(|(field, value)| (field, value.trim())).collect())
+        })
+        .collect();
+    assert_eq!(vectors.len(), 3);
+    vectors
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<_> = text.chars().map(|digit| digit.to_digit(16).unwrap()).collect();
+    digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap()).collect()
+}
+
+#[test]
+fn seals_and_opens_the_published_vectors() {
+    for vector in vectors() {
+        let (user, tenant) = (vector.user(), vector.text("tenant").parse().unwrap());
+        let (owner, name) = (Owner::new(&user, &tenant), vector.text("name").parse().unwrap());
+        let sealer = Sealer::new(Keyring::new(&vector.key()).unwrap());
+        assert_eq!(sealer.keyring().newest().to_string(), vector.text("key id"));
+
+        let value = SecretString::from(vector.text("value"));
+        let sealed = sealer.seal_with(vector.bytes("nonce"), owner, &name, &value).unwrap();
+        assert_eq!(sealed.as_bytes(), hex(vector.text("envelope")));
+
+        let published = Envelope::from_bytes(hex(vector.text("envelope")));
+        let opened = sealer.opener(owner).open(&name, &published).unwrap();
+        assert_eq!(opened.expose_secret(), vector.text("value"));
+    }
+}
+
+/// As RFC 5869 has it, and not through `Prk`.
+#[test]
+fn derives_the_published_user_keys() {
+    use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
+    for vector in vectors() {
+        let root = sign(&Key::new(HMAC_SHA256, b"bonafide-vault/1"), vector.key().expose());
+        let mut info = context::user_key_info(&vector.user());
+        info.push(1);
+        let key = sign(&Key::new(HMAC_SHA256, root.as_ref()), &info);
+        assert_eq!(key.as_ref(), hex(vector.text("user key")));
+    }
+}
+
+#[test]
+fn refuses_the_published_keys() {
+    for vector in vectors() {
+        let refused = MasterKey::from_base64(vector.key().to_base64()).unwrap_err();
+        assert_eq!(refused, KeyError::Weak { weakness: Weakness::Published });
+    }
+}
