@@ -13,7 +13,9 @@ pub use names::{Groups, NameSet, UnknownGroups};
 pub use user::{TokenKind, VerifiedUser};
 #[cfg(feature = "verify")]
 pub use verify::{
-    BuildError, Claim, ClaimMap, ClaimPath, MAX_LEEWAY, MAX_TOKEN_LEN, PathError, Profile,
+    BuildError, Claim, ClaimMap, ClaimPath, GraphBuildError, GraphError, GraphGroups,
+    GraphGroupsBuilder, GroupResolver, GroupsUnavailable, Introspection, IntrospectionBuilder,
+    IntrospectionError, IntrospectionUnavailable, MAX_LEEWAY, MAX_TOKEN_LEN, PathError, Profile,
     TrustedIssuer, TrustedIssuerBuilder, UnknownProfile, Verifier, VerifierBuilder, VerifyError,
     VerifyErrorKind,
 };

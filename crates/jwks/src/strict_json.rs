@@ -295,14 +295,14 @@ impl<'de> Visitor<'de> for Name {
 /// An object with more members than this gets a set of their names, so that none costs more than its length.
 const MANY: usize = 48;
 
-impl<'a> Object<'a> {
+impl Object<'_> {
     /// Whether there is no member of that name yet.
-    fn lacks(&self, name: &Cow<'a, str>, many: &mut Option<HashSet<Cow<'a, str>>>) -> bool {
+    fn lacks(&self, name: &str, many: &mut Option<HashSet<Box<str>>>) -> bool {
         if self.members.len() < MANY {
             return self.get(name).is_none();
         }
-        let names = || self.members.iter().map(|(name, _)| name.clone()).collect();
-        many.get_or_insert_with(names).insert(name.clone())
+        let names = || self.members.iter().map(|(name, _)| Box::from(&**name)).collect();
+        many.get_or_insert_with(names).insert(name.into())
     }
 }
 

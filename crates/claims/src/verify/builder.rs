@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bonafide_jwks::{Clock, SystemClock};
 
 use super::cache::TokenCache;
+use super::introspection::Introspection;
 use super::issuer::{BuildError, TrustedIssuer};
 use super::profile::IssuerRule;
 use super::{Shared, Verifier};
@@ -17,6 +18,7 @@ pub struct VerifierBuilder {
     issuers: Vec<TrustedIssuer>,
     clock: Arc<dyn Clock>,
     cached_tokens: usize,
+    introspection: Option<Introspection>,
 }
 
 /// For how many tokens there is room, unless said otherwise.
@@ -24,10 +26,15 @@ const CACHED_TOKENS: usize = 10_000;
 
 impl VerifierBuilder {
     pub(super) fn new() -> Self {
-        Self { issuers: Vec::new(), clock: Arc::new(SystemClock), cached_tokens: CACHED_TOKENS }
+        Self {
+            issuers: Vec::new(),
+            clock: Arc::new(SystemClock),
+            cached_tokens: CACHED_TOKENS,
+            introspection: None,
+        }
     }
 
-    /// An issuer whose tokens are accepted. At least one is needed.
+    /// An issuer whose tokens are accepted. At least one is needed, or an introspection endpoint.
     pub fn with_issuer(mut self, issuer: TrustedIssuer) -> Self {
         self.issuers.push(issuer);
         self
@@ -54,15 +61,28 @@ impl VerifierBuilder {
         self
     }
 
+    /// Whom to ask about tokens that are no JWTs. Without, they are refused.
+    pub fn with_introspection(mut self, introspection: Introspection) -> Self {
+        self.introspection = Some(introspection);
+        self
+    }
+
     /// The verifier.
     ///
     /// # Errors
     ///
     /// When no issuer is named, or one twice.
     pub fn build(self) -> Result<Verifier, BuildError> {
-        let issuers = Issuers::new(self.issuers)?;
+        let issuers = Issuers::new(self.issuers, self.introspection.is_some())?;
         let cache = (self.cached_tokens > 0).then(|| TokenCache::new(self.cached_tokens));
-        Ok(Verifier { shared: Arc::new(Shared { issuers, clock: self.clock, cache }) })
+        Ok(Verifier {
+            shared: Arc::new(Shared {
+                issuers,
+                clock: self.clock,
+                cache,
+                introspection: self.introspection,
+            }),
+        })
     }
 }
 
@@ -83,8 +103,8 @@ struct Template {
 }
 
 impl Issuers {
-    fn new(all: Vec<TrustedIssuer>) -> Result<Self, BuildError> {
-        if all.is_empty() {
+    fn new(all: Vec<TrustedIssuer>, introspection: bool) -> Result<Self, BuildError> {
+        if all.is_empty() && !introspection {
             return Err(BuildError::NoIssuer);
         }
         let (mut by_name, mut templates) = (HashMap::new(), Vec::new());

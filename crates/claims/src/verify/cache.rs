@@ -44,12 +44,19 @@ struct Entry {
 #[derive(Clone)]
 pub(super) struct Hit {
     pub(super) user: VerifiedUser,
-    /// Which of the issuers, and which of its key sets. None where no key is involved.
-    pub(super) issuer: usize,
-    pub(super) generation: Option<Generation>,
+    pub(super) proof: Proof,
     pub(super) window: Window,
     /// Forgotten from then on, in seconds since the epoch.
     pub(super) until: u64,
+}
+
+/// Who said that the token is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// A key of this issuer, in this key set.
+    Key { issuer: usize, generation: Generation },
+    /// The issuer itself, when it was asked.
+    Introspection,
 }
 
 impl TokenCache {

@@ -8,9 +8,12 @@ mod claim_path;
 mod compact;
 mod error;
 mod extract;
+mod graph;
 mod header;
+mod introspection;
 mod issuer;
 mod profile;
+mod resolver;
 #[cfg(test)]
 mod tests;
 
@@ -25,12 +28,17 @@ pub use claim_map::ClaimMap;
 pub use claim_path::{ClaimPath, PathError};
 pub use compact::MAX_TOKEN_LEN;
 pub use error::{Claim, VerifyError, VerifyErrorKind};
+pub use graph::{GraphBuildError, GraphError, GraphGroups, GraphGroupsBuilder};
+pub use introspection::{
+    Introspection, IntrospectionBuilder, IntrospectionError, IntrospectionUnavailable,
+};
 pub use issuer::{BuildError, MAX_LEEWAY, TrustedIssuer, TrustedIssuerBuilder};
 pub use profile::{Profile, UnknownProfile};
+pub use resolver::{GroupResolver, GroupsUnavailable};
 
 use crate::user::VerifiedUser;
 use builder::Issuers;
-use cache::{Hit, TokenCache};
+use cache::{Hit, Proof, TokenCache};
 use check::Window;
 use compact::Compact;
 use header::Header;
@@ -48,6 +56,7 @@ struct Shared {
     issuers: Issuers,
     clock: Arc<dyn Clock>,
     cache: Option<TokenCache>,
+    introspection: Option<Introspection>,
 }
 
 impl Verifier {
@@ -75,6 +84,9 @@ impl Verifier {
         if let Some(known) = self.shared.known(token, now) {
             return known;
         }
+        if let Some(introspection) = self.shared.introspection.as_ref().filter(|_| !is_jws(token)) {
+            return self.introspect(introspection, token, now).await;
+        }
         let compact = Compact::read(token)?;
         let header = Header::read(&compact.header)?;
         let claims = strict_json::parse(&compact.payload).map_err(|_| VerifyError::Payload)?;
@@ -96,12 +108,28 @@ impl Verifier {
         check::directory(issuer, &claims, key, trusted)?;
         let mut verified = extract::user(issuer, &claims, &window, trusted)?;
         drop(claims);
+        let mut until = window.expiry.saturating_add(trusted.leeway);
+        if let Some(asked) = resolver::resolve(&mut verified, trusted.resolver.as_deref()).await {
+            until = until.min(now.saturating_add(asked.lifetime()));
+        }
         verified.payload = compact.payload.into_boxed_slice();
         let user = VerifiedUser::new(verified);
-        let until = window.expiry.saturating_add(trusted.leeway);
-        let generation = Some(keys.generation());
-        let hit = Hit { user: user.clone(), issuer: at, generation, window, until };
-        self.shared.remember(token, hit, now);
+        let proof = Proof::Key { issuer: at, generation: keys.generation() };
+        self.shared.remember(token, Hit { user: user.clone(), proof, window, until }, now);
+        Ok(user)
+    }
+
+    /// Asks the issuer about a token that is no JWT.
+    async fn introspect(
+        &self,
+        introspection: &Introspection,
+        token: &str,
+        now: u64,
+    ) -> Result<VerifiedUser, VerifyError> {
+        let (user, window) = introspection.ask(token, now).await?;
+        let until = now.saturating_add(introspection.lifetime()).min(window.expiry);
+        let proof = Proof::Introspection;
+        self.shared.remember(token, Hit { user: user.clone(), proof, window, until }, now);
         Ok(user)
     }
 }
@@ -110,12 +138,17 @@ impl Shared {
     /// What is known of this token from the last time, if that still holds.
     fn known(&self, token: &str, now: u64) -> Option<Result<VerifiedUser, VerifyError>> {
         let hit = self.cache.as_ref()?.find(token, now)?;
-        let trusted = self.issuers.at(hit.issuer)?;
-        let current = trusted.keys.current()?.generation();
-        if hit.generation != Some(current) {
-            return None;
-        }
-        Some(hit.window.check(now, trusted.leeway).map(|()| hit.user))
+        let leeway = match hit.proof {
+            Proof::Introspection => self.introspection.as_ref()?.leeway(),
+            Proof::Key { issuer, generation } => {
+                let trusted = self.issuers.at(issuer)?;
+                if trusted.keys.current()?.generation() != generation {
+                    return None;
+                }
+                trusted.leeway
+            }
+        };
+        Some(hit.window.check(now, leeway).map(|()| hit.user))
     }
 
     fn remember(&self, token: &str, hit: Hit, now: u64) {
@@ -147,6 +180,11 @@ fn no_key(why: NoKey) -> VerifyError {
         NoKey::Ambiguous => VerifyError::AmbiguousKey,
         _ => VerifyError::UnknownKey,
     }
+}
+
+/// Three parts: a JWS, good or not. Everything else is opaque, and only its issuer can say what it means.
+fn is_jws(token: &str) -> bool {
+    token.len() <= MAX_TOKEN_LEN && token.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 /// Seconds since the Unix epoch. A clock before it counts as the epoch: then nothing is valid yet.

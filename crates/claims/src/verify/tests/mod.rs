@@ -4,6 +4,7 @@ mod errors;
 mod incidents;
 mod issuers;
 mod mint;
+mod outside;
 mod peers;
 mod profiles;
 mod refuses;
