@@ -1,7 +1,10 @@
 //! Per-user secrets, sealed.
 
 mod access;
+pub mod admin;
 mod cache;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod context;
 mod envelope;
 #[cfg(test)]

@@ -139,6 +139,17 @@ impl Sealer {
         self.opener(owner).open(name, envelope).map(drop)
     }
 
+    /// The same value sealed with the newest key; `None` if `envelope` does not open.
+    pub(crate) fn reseal(
+        &self,
+        owner: Owner<'_>,
+        name: &SecretName,
+        envelope: &Envelope,
+    ) -> Option<Envelope> {
+        let value = self.opener(owner).open(name, envelope).ok()?;
+        self.seal(owner, name, &value).ok()
+    }
+
     /// Opens the secrets of one owner, and derives each key once.
     pub(crate) fn opener<'a>(&'a self, owner: Owner<'a>) -> Opener<'a> {
         Opener { keyring: &self.keyring, owner, key: None }
