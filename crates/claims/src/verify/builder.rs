@@ -1,0 +1,115 @@
+//! How to make a verifier.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bonafide_jwks::{Clock, SystemClock};
+
+use super::issuer::{BuildError, TrustedIssuer};
+use super::profile::IssuerRule;
+use super::{Shared, Verifier};
+
+/// Builds a [`Verifier`].
+#[derive(Debug)]
+#[must_use]
+pub struct VerifierBuilder {
+    issuers: Vec<TrustedIssuer>,
+    clock: Arc<dyn Clock>,
+}
+
+impl VerifierBuilder {
+    pub(super) fn new() -> Self {
+        Self { issuers: Vec::new(), clock: Arc::new(SystemClock) }
+    }
+
+    /// An issuer whose tokens are accepted. At least one is needed.
+    pub fn with_issuer(mut self, issuer: TrustedIssuer) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// The clock. The operating system's by default.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The verifier.
+    ///
+    /// # Errors
+    ///
+    /// When no issuer is named, or one twice.
+    pub fn build(self) -> Result<Verifier, BuildError> {
+        let issuers = Issuers::new(self.issuers)?;
+        Ok(Verifier { shared: Arc::new(Shared { issuers, clock: self.clock }) })
+    }
+}
+
+/// The trusted issuers, found by what a token says in `iss`.
+#[derive(Debug)]
+pub(super) struct Issuers {
+    all: Box<[TrustedIssuer]>,
+    by_name: HashMap<Box<str>, usize>,
+    templates: Box<[Template]>,
+}
+
+/// What stands before and after the directory.
+#[derive(Debug)]
+struct Template {
+    before: Box<str>,
+    after: Box<str>,
+    at: usize,
+}
+
+impl Issuers {
+    fn new(all: Vec<TrustedIssuer>) -> Result<Self, BuildError> {
+        if all.is_empty() {
+            return Err(BuildError::NoIssuer);
+        }
+        let (mut by_name, mut templates) = (HashMap::new(), Vec::new());
+        for (at, trusted) in all.iter().enumerate() {
+            for name in names(trusted) {
+                if by_name.insert(Box::from(name), at).is_some_and(|other| other != at) {
+                    return Err(BuildError::RepeatedIssuer { issuer: trusted.issuer.clone() });
+                }
+            }
+            if let Some((before, after)) = trusted.issuer.as_str().split_once("{tenantid}") {
+                let template = Template { before: before.into(), after: after.into(), at };
+                if all.iter().take(at).any(|other| other.issuer == trusted.issuer) {
+                    return Err(BuildError::RepeatedIssuer { issuer: trusted.issuer.clone() });
+                }
+                templates.push(template);
+            }
+        }
+        Ok(Self { all: all.into(), by_name, templates: templates.into() })
+    }
+
+    /// The issuer of that name. A name that fits a template finds its issuer, whatever directory it has in
+    /// it; that is checked with the directory.
+    pub(super) fn find(&self, name: &str) -> Option<&TrustedIssuer> {
+        let exact = || self.by_name.get(name).copied();
+        let template = || {
+            let fits = |it: &&Template| {
+                name.len() > it.before.len() + it.after.len()
+                    && name.starts_with(&*it.before)
+                    && name.ends_with(&*it.after)
+            };
+            self.templates.iter().find(fits).map(|it| it.at)
+        };
+        self.all.get(exact().or_else(template)?)
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, TrustedIssuer> {
+        self.all.iter()
+    }
+}
+
+/// All names under which tokens may come. A template is none: a token that says `{tenantid}` says nothing.
+fn names(trusted: &TrustedIssuer) -> Vec<&str> {
+    let own = trusted.issuer.as_str();
+    match &trusted.profile.rules.issuer {
+        IssuerRule::Exact | IssuerRule::Entra => vec![own],
+        IssuerRule::Also(also) => also.iter().copied().chain([own]).collect(),
+        IssuerRule::EntraDirectories(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,243 @@
+//! An issuer whose tokens are accepted, and on which terms.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bonafide_jwks::{Algorithm, KeySource};
+
+use super::claim_map::ClaimMap;
+use super::profile::{IssuerRule, Profile};
+use crate::ids::Issuer;
+use crate::user::TokenKind;
+
+/// An issuer whose tokens are accepted, and on which terms. Its keys are its own: no other issuer's token is
+/// ever checked with them.
+#[derive(Debug, Clone)]
+pub struct TrustedIssuer {
+    pub(super) issuer: Issuer,
+    pub(super) keys: Arc<dyn KeySource>,
+    pub(super) audiences: Box<[Box<str>]>,
+    pub(super) algorithms: Box<[Algorithm]>,
+    pub(super) profile: Profile,
+    pub(super) kind: TokenKind,
+    /// In seconds.
+    pub(super) leeway: u64,
+}
+
+/// Builds a [`TrustedIssuer`].
+#[must_use]
+pub struct TrustedIssuerBuilder {
+    issuer: Issuer,
+    keys: Arc<dyn KeySource>,
+    audiences: Vec<Box<str>>,
+    algorithms: Option<Vec<Algorithm>>,
+    profile: Profile,
+    kind: Option<TokenKind>,
+    leeway: Duration,
+    map: ClaimMap,
+}
+
+/// Terms under which no token can be verified safely.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No audience: a token for any other service of the issuer would be accepted.
+    #[error("no audience for issuer `{issuer}`: name at least one with `with_audience`")]
+    NoAudience {
+        /// Of which issuer.
+        issuer: Issuer,
+    },
+    /// An audience is empty.
+    #[error("an audience of issuer `{issuer}` is empty: write what its tokens have in `aud`")]
+    EmptyAudience {
+        /// Of which issuer.
+        issuer: Issuer,
+    },
+    /// No algorithm.
+    #[error("no algorithm for issuer `{issuer}`: name at least one, or leave the list out")]
+    NoAlgorithm {
+        /// Of which issuer.
+        issuer: Issuer,
+    },
+    /// Algorithms for public keys and for shared secrets together (RFC 8725, section 3.1).
+    #[error(
+        "issuer `{issuer}` has algorithms for public keys and for shared secrets: choose one kind"
+    )]
+    MixedAlgorithms {
+        /// Of which issuer.
+        issuer: Issuer,
+    },
+    /// The leeway is longer than [`MAX_LEEWAY`].
+    #[error("the leeway for issuer `{issuer}` is over {} s: set the clocks instead", MAX_LEEWAY.as_secs())]
+    Leeway {
+        /// Of which issuer.
+        issuer: Issuer,
+    },
+    /// The profile for several directories needs `{tenantid}` in the issuer and a list of directories; no
+    /// other profile takes it.
+    #[error(
+        "issuer `{issuer}`: `{{tenantid}}` and a list of directories go together, with the profile `entra_directories`"
+    )]
+    Directories {
+        /// Of which issuer.
+        issuer: Issuer,
+    },
+    /// No issuer is trusted, so no token could ever be accepted.
+    #[error("no issuer is trusted: name at least one with `with_issuer`")]
+    NoIssuer,
+    /// An issuer stands twice.
+    #[error("issuer `{issuer}` stands twice: give it all its audiences at once")]
+    RepeatedIssuer {
+        /// Which.
+        issuer: Issuer,
+    },
+}
+
+/// The longest leeway.
+pub const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+impl TrustedIssuer {
+    /// An issuer and its keys.
+    pub fn builder(issuer: Issuer, keys: Arc<dyn KeySource>) -> TrustedIssuerBuilder {
+        TrustedIssuerBuilder {
+            issuer,
+            keys,
+            audiences: Vec::new(),
+            algorithms: None,
+            profile: Profile::generic(),
+            kind: None,
+            leeway: Duration::from_secs(60),
+            map: ClaimMap::new(),
+        }
+    }
+
+    /// What its tokens have in `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// The audiences, one of which a token must be for.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.audiences.iter().map(|audience| &**audience)
+    }
+
+    /// What its tokens must be issued for.
+    #[must_use]
+    pub fn token_kind(&self) -> TokenKind {
+        self.kind
+    }
+
+    /// Its keys.
+    #[must_use]
+    pub fn keys(&self) -> &Arc<dyn KeySource> {
+        &self.keys
+    }
+}
+
+impl TrustedIssuerBuilder {
+    /// An audience, one of which a token must be for: our own name at the issuer. Compared byte for byte.
+    pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into().into());
+        self
+    }
+
+    /// The kind of issuer. [`Profile::generic`] by default.
+    pub fn with_profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// The algorithms that its tokens may be signed with. By default all for public keys, or HS256 for
+    /// profiles with a shared secret.
+    pub fn with_algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = Some(algorithms.into_iter().collect());
+        self
+    }
+
+    /// What its tokens must be issued for. Access tokens by default; ID tokens for [`Profile::google`].
+    pub fn with_token_kind(mut self, kind: TokenKind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// How far the issuer's clock and ours may be apart. 60 seconds by default, at most [`MAX_LEEWAY`].
+    pub fn with_leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Claims that are elsewhere than the profile says.
+    pub fn with_claim_map(mut self, map: ClaimMap) -> Self {
+        self.map = map;
+        self
+    }
+
+    /// The issuer on these terms.
+    ///
+    /// # Errors
+    ///
+    /// When no token could be verified safely under them.
+    pub fn build(self) -> Result<TrustedIssuer, BuildError> {
+        let mut profile = self.profile;
+        let algorithms = self.algorithms.unwrap_or_else(|| profile.default_algorithms());
+        let issuer = self.issuer;
+        check_audiences(&issuer, &self.audiences, profile.rules.audience)?;
+        check_algorithms(&issuer, &algorithms)?;
+        check_directories(&issuer, &profile.rules.issuer)?;
+        if self.leeway > MAX_LEEWAY {
+            return Err(BuildError::Leeway { issuer });
+        }
+        self.map.apply(&mut profile.map);
+        Ok(TrustedIssuer {
+            issuer,
+            keys: self.keys,
+            audiences: self.audiences.into(),
+            algorithms: algorithms.into(),
+            kind: self.kind.unwrap_or(profile.rules.kind),
+            profile,
+            leeway: self.leeway.as_secs(),
+        })
+    }
+}
+
+fn check_audiences(
+    issuer: &Issuer,
+    audiences: &[Box<str>],
+    required: bool,
+) -> Result<(), BuildError> {
+    if audiences.is_empty() && required {
+        return Err(BuildError::NoAudience { issuer: issuer.clone() });
+    }
+    if audiences.iter().any(|audience| audience.is_empty()) {
+        return Err(BuildError::EmptyAudience { issuer: issuer.clone() });
+    }
+    Ok(())
+}
+
+fn check_algorithms(issuer: &Issuer, algorithms: &[Algorithm]) -> Result<(), BuildError> {
+    let shared = algorithms.iter().filter(|algorithm| algorithm.is_shared()).count();
+    if algorithms.is_empty() {
+        return Err(BuildError::NoAlgorithm { issuer: issuer.clone() });
+    }
+    if shared != 0 && shared != algorithms.len() {
+        return Err(BuildError::MixedAlgorithms { issuer: issuer.clone() });
+    }
+    Ok(())
+}
+
+fn check_directories(issuer: &Issuer, rule: &IssuerRule) -> Result<(), BuildError> {
+    let template = issuer.as_str().matches("{tenantid}").count();
+    let fits = match rule {
+        IssuerRule::EntraDirectories(allowed) => template == 1 && !allowed.is_empty(),
+        _ => template == 0,
+    };
+    if fits { Ok(()) } else { Err(BuildError::Directories { issuer: issuer.clone() }) }
+}
+
+impl fmt::Debug for TrustedIssuerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrustedIssuerBuilder").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}

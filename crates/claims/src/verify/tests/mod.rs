@@ -1,0 +1,3 @@
+mod accepts;
+mod mint;
+mod refuses;
