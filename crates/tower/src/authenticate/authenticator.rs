@@ -1,0 +1,164 @@
+//! From the headers of a request to the user who sent it.
+
+use std::sync::Arc;
+
+use bonafide_claims::{Issuer, TrustedIssuer, VerifiedUser, Verifier, VerifyError};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// Finds the token in a request and has it verified.
+///
+/// A token is taken from `Authorization: Bearer …` (RFC 6750, section 2.1), and from those headers that were
+/// named with [`with_assertion`](Self::with_assertion), each with its own verifier: an issuer that is
+/// trusted in one place is not trusted in another. Never from the query or the body.
+#[derive(Debug, Clone)]
+pub struct Authenticator {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Clone)]
+struct Inner {
+    bearer: Option<Verifier>,
+    assertions: Vec<(HeaderName, Verifier)>,
+}
+
+/// Why a request has no verified user.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthenticateError {
+    /// There is no token where one is looked for.
+    #[error("no token in the request: send `Authorization: Bearer …`")]
+    NoToken,
+    /// There is something, but it is not one token in one place.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// There is a token, and it was refused or could not be checked.
+    #[error(transparent)]
+    Token(#[from] VerifyError),
+}
+
+impl Authenticator {
+    /// Takes bearer tokens that `verifier` accepts.
+    #[must_use]
+    pub fn bearer(verifier: Verifier) -> Self {
+        Self { inner: Arc::new(Inner { bearer: Some(verifier), assertions: Vec::new() }) }
+    }
+
+    /// Takes no bearer tokens, only what [`with_assertion`](Self::with_assertion) names.
+    #[must_use]
+    pub fn without_bearer() -> Self {
+        Self { inner: Arc::new(Inner { bearer: None, assertions: Vec::new() }) }
+    }
+
+    /// Also takes a signed assertion in the header `name`, if `verifier` accepts it.
+    #[must_use]
+    pub fn with_assertion(mut self, name: HeaderName, verifier: Verifier) -> Self {
+        Arc::make_mut(&mut self.inner).assertions.push((name, verifier));
+        self
+    }
+
+    /// The issuers whose bearer tokens are accepted: the authorization servers of RFC 9728.
+    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+        self.inner.bearer.iter().flat_map(Verifier::issuers).map(TrustedIssuer::issuer)
+    }
+
+    /// The headers that may hold a token. None of them may reach a service behind us.
+    pub fn token_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        std::iter::once(&header::AUTHORIZATION)
+            .chain(self.inner.assertions.iter().map(|(name, _)| name))
+    }
+
+    /// The user who sent a request with these headers.
+    ///
+    /// # Errors
+    ///
+    /// If there is no token, more than one, or one that does not verify.
+    pub async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<VerifiedUser, AuthenticateError> {
+        let (verifier, token) = self.token(headers)?;
+        Ok(verifier.verify(token).await?)
+    }
+
+    /// The one token of the request, and who may accept it.
+    ///
+    /// Two tokens are refused even if both are good (RFC 6750, section 2): whichever of them won, somebody
+    /// else along the way could have meant the other.
+    fn token<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+    ) -> Result<(&'a Verifier, &'a str), AuthenticateError> {
+        let mut found = None;
+        if let Some(verifier) = &self.inner.bearer
+            && let Some(value) = only(headers, &header::AUTHORIZATION)?
+            && let Some(token) = bearer_token(value)?
+        {
+            found = Some((verifier, token));
+        }
+        for (name, verifier) in &self.inner.assertions {
+            let Some(value) = only(headers, name)? else { continue };
+            let token = value.to_str().map_err(|_| NOT_A_TOKEN)?;
+            if found.replace((verifier, token)).is_some() {
+                return Err(AuthenticateError::Malformed("more than one token in the request"));
+            }
+        }
+        found.ok_or(AuthenticateError::NoToken)
+    }
+}
+
+const NOT_A_TOKEN: AuthenticateError =
+    AuthenticateError::Malformed("the credentials are not a bearer token");
+
+fn only<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, AuthenticateError> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    match values.next() {
+        None => Ok(first),
+        Some(_) => {
+            Err(AuthenticateError::Malformed("a header that holds the token is there twice"))
+        }
+    }
+}
+
+/// The token of `Bearer TOKEN`, the scheme in any case (RFC 9110, section 11.1). `None` for other schemes: a
+/// client that offers Basic has not offered a token.
+fn bearer_token(value: &HeaderValue) -> Result<Option<&str>, AuthenticateError> {
+    let value = value.to_str().map_err(|_| NOT_A_TOKEN)?;
+    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(None);
+    }
+    let token = rest.trim_matches(' ');
+    let is_token68 = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
+    };
+    if token.is_empty() || !token.bytes().all(is_token68) {
+        return Err(NOT_A_TOKEN);
+    }
+    Ok(Some(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_bearer_token_and_nothing_else() {
+        let read = |value: &'static str| {
+            bearer_token(&HeaderValue::from_static(value))
+                .map(|token| token.map(str::to_owned))
+                .ok()
+        };
+        assert_eq!(read("Bearer a.b.c"), Some(Some("a.b.c".to_owned())));
+        assert_eq!(read("bEARER  a.b.c "), Some(Some("a.b.c".to_owned())));
+        assert_eq!(read("Basic dTpw"), Some(None));
+        assert_eq!(read("Bearera.b.c"), Some(None));
+        for refused in ["Bearer", "Bearer ", "Bearer a b", "Bearer a,b", "Bearer \"a\""] {
+            assert_eq!(read(refused), None, "{refused}");
+        }
+    }
+}

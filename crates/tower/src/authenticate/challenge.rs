@@ -1,0 +1,96 @@
+//! The `WWW-Authenticate` of a refusal: RFC 6750, section 3, and RFC 9728, section 5.1.
+
+use std::fmt::Write as _;
+
+use bonafide_claims::{VerifyError, VerifyErrorKind};
+use http::{HeaderValue, StatusCode, header};
+
+use super::AuthenticateError;
+use crate::ProtectedResource;
+
+/// What a client is told when it has no valid token: status 401 and how to get one.
+///
+/// A client that sent no token gets no `error` (RFC 6750, section 3.1). Nor does one whose token could not be
+/// checked because its issuer does not answer: the token may well be good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    error: Option<(&'static str, &'static str)>,
+    retry: bool,
+    resource: Option<String>,
+    scope: Option<String>,
+}
+
+impl Challenge {
+    /// The challenge for `error`.
+    #[must_use]
+    pub fn new(error: &AuthenticateError) -> Self {
+        let (error, retry) = match error {
+            AuthenticateError::NoToken => (None, false),
+            AuthenticateError::Malformed(what) => (Some(("invalid_request", *what)), false),
+            AuthenticateError::Token(error) if unavailable(error) => (None, true),
+            AuthenticateError::Token(error) => {
+                (Some(("invalid_token", error.description())), false)
+            }
+        };
+        Self { error, retry, resource: None, scope: None }
+    }
+
+    /// Says where the metadata of `resource` is, and which scopes to ask for.
+    #[must_use]
+    pub fn with_resource(mut self, resource: &ProtectedResource) -> Self {
+        self.resource = Some(resource.metadata_url().to_string());
+        let scopes: Vec<&str> = resource.scopes().iter().map(|scope| scope.as_str()).collect();
+        self.scope = (!scopes.is_empty()).then(|| scopes.join(" "));
+        self
+    }
+
+    /// The status: always 401.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        StatusCode::UNAUTHORIZED
+    }
+
+    /// The value of `WWW-Authenticate`.
+    #[must_use]
+    pub fn value(&self) -> HeaderValue {
+        let mut parameters = Vec::new();
+        if let Some((error, description)) = self.error {
+            parameters.push(("error", error));
+            parameters.push(("error_description", description));
+        }
+        if let Some(resource) = &self.resource {
+            parameters.push(("resource_metadata", resource));
+        }
+        if let Some(scope) = &self.scope {
+            parameters.push(("scope", scope));
+        }
+        let mut text = String::from("Bearer");
+        for (index, (name, value)) in parameters.into_iter().enumerate() {
+            text.push_str(if index == 0 { " " } else { ", " });
+            let _ = write!(text, "{name}=\"{}\"", quotable(value));
+        }
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
+    }
+
+    /// Turns `response` into the refusal: status, `WWW-Authenticate`, `Cache-Control: no-store` and, where
+    /// asking again soon makes sense, `Retry-After`.
+    pub fn apply<B>(&self, response: &mut http::Response<B>) {
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(header::WWW_AUTHENTICATE, self.value());
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.retry {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+    }
+}
+
+fn unavailable(error: &VerifyError) -> bool {
+    error.kind() == VerifyErrorKind::Unavailable
+}
+
+/// What may stand between the quotes of a parameter (RFC 6750, section 3): no quote, no backslash, printable
+/// ASCII. All values come from us or from the configuration; this holds if one of them is odd.
+fn quotable(value: &str) -> String {
+    value.chars().filter(|c| (' '..='~').contains(c) && !matches!(c, '"' | '\\')).collect()
+}

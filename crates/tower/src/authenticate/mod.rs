@@ -1,0 +1,11 @@
+//! A verified user for every request that gets through.
+
+mod authenticator;
+mod challenge;
+mod layer;
+mod service;
+
+pub use authenticator::{AuthenticateError, Authenticator};
+pub use challenge::Challenge;
+pub use layer::AuthenticateLayer;
+pub use service::Authenticate;
