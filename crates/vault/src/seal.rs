@@ -125,6 +125,18 @@ impl Sealer {
         key.seal(nonce, name, value)
     }
 
+    /// What another program may have sealed.
+    #[cfg(test)]
+    pub(crate) fn seal_bytes(
+        &self,
+        owner: Owner<'_>,
+        name: &SecretName,
+        value: &[u8],
+    ) -> Result<Envelope, SealError> {
+        let key = OwnerKey::new(self.keyring.sealing(), owner);
+        key.map_err(|_| SealError::Crypto)?.seal([7; NONCE_LEN], name, value)
+    }
+
     /// Whether `envelope` opens as the secret `name` of `owner`. What is in it is wiped at once.
     ///
     /// # Errors
