@@ -144,6 +144,7 @@ impl SqliteVaultBuilder {
     ///
     /// As for [`SqliteVault::open`].
     pub fn open(self) -> Result<SqliteVault, OpenError> {
+        let _opening = file::one_at_a_time();
         let path = file::prepare(&self.path)?;
         let connection = open::writer(&path)?;
         let readers = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_READERS);

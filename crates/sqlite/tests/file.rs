@@ -86,12 +86,39 @@ fn refuses_what_is_not_its_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
     let refused = |path: &std::path::Path| SqliteVault::open(path).unwrap_err();
-    assert!(matches!(refused(directory.path()), OpenError::File { .. }));
+    assert!(matches!(refused(directory.path()), OpenError::NotAFile { .. }));
     assert!(matches!(refused(&directory.path().join("a/b")), OpenError::File { .. }));
     assert!(matches!(refused("".as_ref()), OpenError::File { .. }));
     fs::write(&path, "not a database ".repeat(1000)).unwrap();
     private(&path);
     assert!(matches!(refused(&path), OpenError::Damaged), "{:?}", refused(&path));
+}
+
+/// Opening a file a second time must not drop the locks of the first: another process would take the log for
+/// abandoned, and remove it with what is in it.
+#[cfg(target_os = "linux")]
+#[test]
+fn opening_again_keeps_the_locks_of_this_process() {
+    use std::os::unix::fs::MetadataExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bonafide.db");
+    let locks = || {
+        let inode = format!(":{} ", fs::metadata(&path).unwrap().ino());
+        let pid = format!(" {} ", std::process::id());
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().filter(|line| line.contains(&inode) && line.contains(&pid)).count()
+    };
+    let first = SqliteVault::open(&path).unwrap();
+    let before = locks();
+    if before == 0 {
+        println!("SKIPPED: this system does not show locks");
+        return;
+    }
+    let second = SqliteVault::open(&path).unwrap();
+    assert_eq!(locks(), before, "locks are lost while both are open");
+    drop(second);
+    assert_eq!(locks(), before, "locks are lost when one is closed");
+    drop(first);
 }
 
 #[test]

@@ -71,8 +71,8 @@
 //! * **An operator's mistake.** There is no built-in key; keys that are short, zero, repeated, counted, typed or
 //!   copied from this documentation are refused, and key files that others may read.
 //! * **Whoever has a master key and the database** has everything, and so has who can read this process's
-//!   memory. Opened values and derived keys are wiped when they are dropped; copies that others make of them are
-//!   theirs.
+//!   memory. Opened values and keys are wiped when they are dropped; what the cryptography library leaves on a
+//!   stack, and copies that others make, are not.
 //!
 //! # Features
 //!
