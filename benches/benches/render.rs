@@ -106,8 +106,7 @@ fn refusals(templates: &Templates) {
 }
 
 fn templates() -> Templates {
-    let variable =
-        |name: &str| name.parse().map(Variable::new).unwrap_or_else(|error| panic!("{error}"));
+    let variable = |name: &str| Variable::new(valid(name.parse()));
     let built = Templates::builder()
         .with_variable(variable("GITHUB_TOKEN"))
         .with_variable(variable("JIRA_USER"))
@@ -117,7 +116,7 @@ fn templates() -> Templates {
         .with_header("X-Jira-Authorization", "Basic ${basic(JIRA_USER, JIRA_TOKEN)}")
         .with_header("X-Client", "bonafide/0.1")
         .build();
-    built.unwrap_or_else(|errors| panic!("{errors:#}"))
+    valid(built)
 }
 
 /// What one would write by hand for speed: no checks but those of `HeaderValue`, no missing values, no encodings. Names
@@ -237,7 +236,7 @@ struct Subst([subst::TemplateBuf; 3]);
 impl Subst {
     fn new() -> Self {
         let parse = |source: &str| subst::TemplateBuf::from_string(source.to_owned());
-        Self(SOURCES.map(|source| parse(source).unwrap_or_else(|error| panic!("{error}"))))
+        Self(SOURCES.map(|source| valid(parse(source))))
     }
 
     fn render(&self, user: &User) -> HeaderMap {

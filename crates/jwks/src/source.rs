@@ -1,6 +1,7 @@
 //! Where keys come from.
 
-use std::fmt::Debug;
+use std::error::Error;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -29,17 +30,30 @@ pub trait KeySource: Debug + Send + Sync + 'static {
 }
 
 /// The issuer's keys could not be fetched: the outside world failed, not the token.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the issuer's keys cannot be fetched")]
+///
+/// The source is a [`FetchError`](crate::FetchError) when it comes from
+/// [`RemoteKeys`](crate::RemoteKeys). All that waited for one fetch share it.
+#[derive(Debug, Clone)]
 pub struct KeysUnavailable {
-    #[source]
-    source: Arc<dyn std::error::Error + Send + Sync>,
+    source: Arc<dyn Error + Send + Sync>,
+}
+
+impl fmt::Display for KeysUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the issuer's keys cannot be fetched")
+    }
+}
+
+impl Error for KeysUnavailable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
 }
 
 impl KeysUnavailable {
     /// For a source that could not get keys because of `source`.
     #[must_use]
-    pub fn new(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub fn new(source: impl Error + Send + Sync + 'static) -> Self {
         Self { source: Arc::new(source) }
     }
 }

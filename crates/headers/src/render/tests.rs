@@ -34,7 +34,7 @@ fn values(templates: &Templates, set: &[(&str, &str)]) -> Values {
     let claims = json!({
         "department": "R&D", "number": 42, "yes": true, "nothing": null, "blank": " ",
         "https://x.example/y": { "plan": "gold" }, "list": ["a", "b"], "mixed": ["a", 1],
-        "object": { "k": "Zoë" }, "broken": { "k": ["a\nb"] }, "single": "admin",
+        "object": { "k": "Zoë" }, "broken": { "k": ["a\nb", "ü"] }, "single": "admin",
     });
     let mut values = Values::new(templates)
         .with_text(Builtin::Username, "ada")

@@ -2,6 +2,8 @@
 
 mod parse;
 mod prepared;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

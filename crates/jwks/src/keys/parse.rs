@@ -143,7 +143,7 @@ fn prepare(labels: Labels, key: &AlgorithmParameters) -> Result<PublicKey, Skipp
     let weak = |Unusable| SkippedKey::Weak;
     match key {
         AlgorithmParameters::RSA(rsa) => {
-            let (n, e) = (decode(&rsa.n)?, decode(&rsa.e)?);
+            let (n, e) = (number(&rsa.n)?, number(&rsa.e)?);
             check_rsa(&n, &e)?;
             if labels.algorithm.is_some_and(|only| !is_rsa(only)) {
                 return Err(SkippedKey::Unsupported);
@@ -252,10 +252,14 @@ const fn little_endian(first: u8, middle: u8, last: u8) -> [u8; 32] {
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, SkippedKey> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| SkippedKey::Malformed)?;
-    // RFC 7518, section 6.3.1.1, wants no leading zero octets, but some publish one (the sign byte of
-    // ASN.1). The number is the same.
-    Ok(bytes)
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| SkippedKey::Malformed)
+}
+
+/// RFC 7518, section 6.3.1.1, wants no leading zero octets, but some publish the sign byte of ASN.1. The
+/// number is the same.
+fn number(text: &str) -> Result<Vec<u8>, SkippedKey> {
+    let bytes = decode(text)?;
+    Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
 }
 
 fn text<'a>(members: &'a Object<'_>, name: &str) -> Result<Option<&'a str>, SkippedKey> {

@@ -54,18 +54,14 @@ pub enum FetchError {
 }
 
 /// What a fetch found.
-pub(super) enum Fetched {
-    New {
-        keys: Arc<KeySet>,
-        etag: Option<HeaderValue>,
-        lifetime: Duration,
-        place: Place,
-    },
-    /// The keys are still the same.
-    Same {
-        lifetime: Duration,
-        place: Place,
-    },
+pub(super) struct Fetched {
+    /// None when they are still the same.
+    pub(super) keys: Option<Arc<KeySet>>,
+    pub(super) etag: Option<HeaderValue>,
+    pub(super) lifetime: Duration,
+    pub(super) place: Place,
+    /// Whether the place was looked up, and not known before.
+    pub(super) located: bool,
 }
 
 /// Where the key set was found, so that the next fetch need not discover it again.
@@ -97,21 +93,22 @@ const MAX_REDIRECTS: usize = 3;
 impl Fetcher {
     /// Fetches the key set, after discovery where that is needed.
     pub(super) async fn fetch(&self, known: Known) -> Result<Fetched, FetchError> {
-        let place = match known.place {
-            Some(place) => place,
-            None => self.locate().await?,
+        // A tag is about what was at the known place, and says nothing about another.
+        let (place, etag, located) = match known.place {
+            Some(place) => (place, known.etag, false),
+            None => (self.locate().await?, None, true),
         };
-        let (answer, _) = self.get(&place.url, place.home, known.etag.as_ref()).await?;
+        let (answer, _) = self.get(&place.url, place.home, etag.as_ref()).await?;
         let lifetime = self.lifetimes.of(answer.headers());
-        if answer.status() == StatusCode::NOT_MODIFIED && known.etag.is_some() {
-            return Ok(Fetched::Same { lifetime, place });
+        if answer.status() == StatusCode::NOT_MODIFIED && etag.is_some() {
+            return Ok(Fetched { keys: None, etag, lifetime, place, located });
         }
         if !answer.status().is_success() {
             return Err(FetchError::Status(answer.status()));
         }
-        let keys = KeySet::from_jwks(answer.body()).map_err(FetchError::Keys)?;
+        let keys = Some(KeySet::from_jwks(answer.body()).map_err(FetchError::Keys)?);
         let etag = answer.headers().get(ETAG).cloned();
-        Ok(Fetched::New { keys, etag, lifetime, place })
+        Ok(Fetched { keys, etag, lifetime, place, located })
     }
 
     async fn locate(&self) -> Result<Place, FetchError> {

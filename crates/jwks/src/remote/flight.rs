@@ -125,6 +125,10 @@ impl Inner {
         }
         if let Some(last) = flight.last.as_ref().filter(|it| self.is_recent(it, &flight, now)) {
             self.counters.held_back();
+            tracing::debug!(
+                issuer = self.endpoint().configured().as_str(),
+                "asked for keys a moment ago"
+            );
             return Start::TooSoon(last.outcome.clone());
         }
         let number = self.counters.started();
@@ -176,22 +180,21 @@ impl Inner {
     fn land(&self, flight: &mut Flight, fetched: Fetched, now: SystemTime) {
         flight.failures = 0;
         let old = self.snapshot.load_full();
-        let (keys, lifetime, place) = match (fetched, old) {
-            (Fetched::New { keys, etag, lifetime, place }, old) => {
-                flight.etag = etag;
-                (self.adopt(keys, old.as_deref()), lifetime, place)
-            }
-            (Fetched::Same { lifetime, place }, Some(old)) => {
+        let keys = match (fetched.keys, &old) {
+            (Some(keys), old) => self.adopt(keys, old.as_deref()),
+            (None, Some(old)) => {
                 self.counters.not_modified();
-                (Arc::clone(&old.keys), lifetime, place)
+                Arc::clone(&old.keys)
             }
-            // Not asked for, so it cannot happen; and without keys there is nothing to keep.
-            (Fetched::Same { .. }, None) => return,
+            // A tag is only sent when there are keys, so this does not happen; and nothing is lost by it.
+            (None, None) => return,
         };
-        if flight.place.is_none() {
+        if fetched.located {
             flight.located = Some(now);
         }
-        flight.place = Some(place);
+        flight.place = Some(fetched.place);
+        flight.etag = fetched.etag;
+        let lifetime = fetched.lifetime;
         self.snapshot.store(Some(Arc::new(Snapshot { keys, fetched: now, lifetime })));
     }
 
@@ -217,7 +220,8 @@ impl Inner {
         self.counters.failed();
         let issuer = self.endpoint().configured().as_str();
         let cause = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::warn!(issuer, failures = flight.failures, %error, cause, "cannot fetch the issuer's keys");
+        let (failures, keys) = (flight.failures, self.freshness());
+        tracing::warn!(issuer, failures, ?keys, %error, cause, "cannot fetch the issuer's keys");
         KeysUnavailable::new(error)
     }
 
@@ -225,14 +229,16 @@ impl Inner {
         self.flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn freshness(&self) -> Freshness {
+        let (snapshot, now) = (self.snapshot.load(), self.clock.now());
+        let freshness = |it: &Arc<Snapshot>| it.freshness(now, self.pace.max_stale);
+        snapshot.as_ref().map_or(Freshness::Empty, freshness)
+    }
+
     pub(super) fn status(&self) -> KeysStatus {
-        let snapshot = self.snapshot.load_full();
-        let now = self.clock.now();
         let failures = self.locked().failures;
-        let freshness = snapshot
-            .as_ref()
-            .map_or(Freshness::Empty, |snapshot| snapshot.freshness(now, self.pace.max_stale));
-        self.counters.status(freshness, snapshot.as_ref().map(|it| &*it.keys), failures)
+        let snapshot = self.snapshot.load();
+        self.counters.status(self.freshness(), snapshot.as_ref().map(|it| &*it.keys), failures)
     }
 }
 

@@ -7,6 +7,8 @@ mod fetch;
 mod flight;
 mod freshness;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

@@ -135,3 +135,7 @@ impl Spawn for TokioSpawn {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

@@ -42,6 +42,14 @@ pub(super) fn base64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+pub(super) fn base64_bytes(text: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text).unwrap()
+}
+
+pub(super) fn mac(secret: &[u8], message: &[u8]) -> Vec<u8> {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message).as_ref().to_vec()
+}
+
 impl Keys {
     pub(super) fn rsa_jwk(&self) -> Value {
         // PKCS #1: a sequence of the modulus (256 bytes and a sign byte) and the exponent (3 bytes).

@@ -1,3 +1,8 @@
 mod accepts;
+mod errors;
+mod incidents;
+mod issuers;
 mod mint;
+mod peers;
+mod profiles;
 mod refuses;

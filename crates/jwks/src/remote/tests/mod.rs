@@ -1,0 +1,4 @@
+mod outages;
+mod pace;
+mod places;
+mod world;
