@@ -18,7 +18,7 @@ pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
 
 /// Makes the file if there is none, and refuses one that others can read. Gives its absolute path.
 ///
-/// SQLite gives the files that it puts beside it (`-wal`, `-shm`) the same permissions.
+/// SQLite gives the files that it puts beside it (`-wal`, `-shm`, `-journal`) the same permissions.
 pub(crate) fn prepare(path: &Path) -> Result<PathBuf, OpenError> {
     let failed = |source| OpenError::File { path: path.to_owned(), source };
     create(path).map_err(failed)?;
@@ -28,7 +28,7 @@ pub(crate) fn prepare(path: &Path) -> Result<PathBuf, OpenError> {
     // Absolute, so that it stays the same file when the working directory changes, and so that no name,
     // like `:memory:`, means anything special to SQLite.
     let path = fs::canonicalize(path).map_err(failed)?;
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
         check_owner_only(&with_suffix(&path, suffix))?;
     }
     Ok(path)

@@ -32,7 +32,7 @@ const MAX_READERS: usize = 8;
 
 /// Sealed secrets in one SQLite file. Several processes may use the file at once.
 ///
-/// Reads run on the calling thread: a row at hand costs well under a microsecond, one from the file about
+/// Reads run on the calling thread: a row at hand costs less than a microsecond, one from the file about
 /// five, and a hop to another thread would cost more than either. Changes run on a thread of their own;
 /// they are on the disk when they return, and those that come together share a sync.
 ///
