@@ -36,6 +36,25 @@ impl RawBackend {
         Self { address, seen, closed: closed.into(), task }
     }
 
+    /// Answers with `head`, and then with `drop` again and again, 100 ms apart.
+    pub async fn drip(head: &'static str, drop: &'static str) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_, closed) = mpsc::unbounded_channel();
+        let task = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut answer = head;
+                    while stream.write_all(answer.as_bytes()).await.is_ok() {
+                        answer = drop;
+                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    }
+                });
+            }
+        });
+        Self { address, seen: Arc::default(), closed: closed.into(), task }
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}/mcp", self.address)
     }

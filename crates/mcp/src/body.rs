@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -20,6 +20,8 @@ pub struct GatewayBody {
     ready: VecDeque<Bytes>,
     rest: Option<Incoming>,
     pause: Option<Pause>,
+    /// When it ends, whatever is still to come.
+    end: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Debug)]
@@ -44,13 +46,20 @@ pub enum BodyError {
 
 impl GatewayBody {
     pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
-        Self { ready: VecDeque::from([bytes.into()]), rest: None, pause: None }
+        Self { ready: VecDeque::from([bytes.into()]), ..Self::default() }
     }
 
     /// `ready` first, then what is still to come, which may pause for `pause` at a time if there is a limit.
     pub(crate) fn stream(ready: VecDeque<Bytes>, rest: Incoming, pause: Option<Duration>) -> Self {
         let pause = pause.map(|limit| Pause { limit, timer: Box::pin(sleep(limit)) });
-        Self { ready, rest: Some(rest), pause }
+        Self { ready, rest: Some(rest), pause, end: None }
+    }
+
+    /// Ends at `time`, cleanly, if it has not ended by then.
+    pub(crate) fn until(mut self, time: SystemTime) -> Self {
+        let left = time.duration_since(SystemTime::now()).unwrap_or_default();
+        self.end = Some(Box::pin(sleep(left)));
+        self
     }
 }
 
@@ -65,7 +74,12 @@ impl Body for GatewayBody {
         if let Some(bytes) = self.ready.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
-        let Self { rest, pause, .. } = &mut *self;
+        let Self { rest, pause, end, .. } = &mut *self;
+        if let Some(end) = end
+            && end.as_mut().poll(cx).is_ready()
+        {
+            *rest = None;
+        }
         let Some(body) = rest else { return Poll::Ready(None) };
         match Pin::new(body).poll_frame(cx) {
             Poll::Ready(frame) => {

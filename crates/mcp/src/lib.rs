@@ -56,8 +56,9 @@
 //! * A request body is read whole, up to [`Limits::request_body`], and goes on byte for byte. A decision rests on it: what
 //!   two parsers could read in different ways (a member twice, or in another case), batches, and headers that contradict
 //!   the body (`Mcp-Method`, `Mcp-Name`, `MCP-Protocol-Version`) are refused.
-//! * Of the client's headers, credentials, hop-by-hop headers, and every header by which somebody could claim to be
-//!   somebody stay here; so does everything under the name of a header that a template sets. The query stays here too.
+//! * Of the client's headers, credentials, hop-by-hop headers, the well-known headers by which somebody could claim to be
+//!   somebody or ask for another path or method, and every name with an underscore stay here; so does everything under
+//!   the name of a header that a template sets. The query stays here too.
 //! * An event stream is passed on event by event. A JSON answer of up to 64 KiB is read whole, so that a broken one becomes
 //!   an error that the client can read. A client that leaves ends its request at the backend.
 //! * Redirects are not followed. A backend's 401 is about the credential that we sent, and becomes a request to enter a
@@ -72,7 +73,7 @@
 //! | 403 | a foreign `Host` or `Origin`; a denial (JSON-RPC error [`code::DENIED`]) |
 //! | 404 | no such tenant or session |
 //! | 200 | a missing or refused credential: a tool error, or a JSON-RPC error ([`code::CREDENTIAL_NEEDED`]), with the link |
-//! | 400, 405, 408, 413 | no message, no method of ours, too slow, too large |
+//! | 400, 405, 408, 413, 415 | no message, no method of ours, too slow, too large, not JSON in UTF-8 |
 //! | 502, 504 | the backend can't be used, or takes too long |
 //! | 503 | the vault can't be read |
 //!
@@ -83,6 +84,7 @@
 
 mod backend;
 mod body;
+mod content;
 mod directory;
 mod gateway;
 mod limits;

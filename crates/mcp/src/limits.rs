@@ -12,9 +12,10 @@ pub struct Limits {
     pub request_body: usize,
     /// How long a client may take to send the body. Default: 30 s.
     pub request_time: Duration,
-    /// How long a connection to a backend may take, TLS included. Default: 10 s.
+    /// How long a TCP connection to a backend may take; TLS counts towards the answer. Default: 10 s.
     pub connect_time: Duration,
-    /// How long a backend may take from the request to the first byte of its answer. Default: 60 s.
+    /// How long a backend may take from the request to the head of its answer, and again for a short JSON answer as a
+    /// whole. Default: 60 s.
     pub answer_time: Duration,
     /// How long a JSON answer may pause once it has begun. Default: 60 s. An event stream may pause as long as
     /// its client stays.

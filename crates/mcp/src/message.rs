@@ -54,7 +54,9 @@ pub(crate) enum MessageError {
 
 impl<'a> Message<'a> {
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, MessageError> {
-        let mut parser = serde_json::Deserializer::from_slice(body);
+        // Also where we do not look: what is not UTF-8 is something else to every decoder (RFC 8259, section 8.1).
+        let body = std::str::from_utf8(body).map_err(|_| MessageError::Syntax)?;
+        let mut parser = serde_json::Deserializer::from_str(body);
         let mut raw = Raw::default();
         let read = Members { raw: &mut raw }.deserialize(&mut parser).and_then(|()| parser.end());
         if raw.batch {
@@ -105,9 +107,6 @@ impl<'a> Raw<'a> {
         if self.jsonrpc.as_deref() != Some("2.0") {
             return Err(MessageError::NotAMessage);
         }
-        if !matches!(self.id, None | Some(Value::String(_) | Value::Number(_))) {
-            return Err(MessageError::NotAMessage);
-        }
         let kind = match (&self.method, &self.id, self.answers) {
             (Some(_), Some(_), false) => Kind::Request,
             (Some(_), None, false) => Kind::Notification,
@@ -154,7 +153,7 @@ impl<'a> Visitor<'a> for Members<'_, 'a> {
                 Member::Known("jsonrpc") => {
                     self.raw.jsonrpc = Some(map.next_value::<Text<'a>>()?.0)
                 }
-                Member::Known("id") => self.raw.id = Some(map.next_value()?),
+                Member::Known("id") => self.raw.id = Some(map.next_value_seed(Id)?),
                 Member::Known("method") => self.raw.method = Some(map.next_value::<Text<'a>>()?.0),
                 Member::Known("params") => {
                     map.next_value_seed(ParamMembers { raw: &mut *self.raw })?;
@@ -222,17 +221,102 @@ impl<'a> Visitor<'a> for ParamMembers<'_, 'a> {
 
 /// A string, or nothing if the member is of another type: other methods may use these names otherwise.
 fn text_or_other<'a, A: MapAccess<'a>>(map: &mut A) -> Result<Option<Cow<'a, str>>, A::Error> {
-    Ok(match map.next_value::<TextOrOther<'a>>()? {
-        TextOrOther::Text(text) => Some(text),
-        TextOrOther::Other(_) => None,
-    })
+    map.next_value_seed(TextOrOther)
 }
 
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-enum TextOrOther<'a> {
-    Text(#[serde(borrow)] Cow<'a, str>),
-    Other(IgnoredAny),
+/// Keeps a string, and reads over everything else without building it.
+struct TextOrOther;
+
+impl<'a> DeserializeSeed<'a> for TextOrOther {
+    type Value = Option<Cow<'a, str>>;
+
+    fn deserialize<D: de::Deserializer<'a>>(
+        self,
+        deserializer: D,
+    ) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for TextOrOther {
+    type Value = Option<Cow<'a, str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
+
+/// The id of a message: a string or a number. Anything else is refused before it is built.
+struct Id;
+
+impl<'a> DeserializeSeed<'a> for Id {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'a>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Id {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a number")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::from(text))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::from(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::from(number))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(Value::from(number))
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -365,6 +449,24 @@ mod tests {
         ];
         for (body, error) in cases {
             assert_eq!(parse(body).unwrap_err(), error, "{body}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_utf8_wherever_it_stands() {
+        let body = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"x\":\"\xff\"}";
+        assert_eq!(Message::parse(body).unwrap_err(), MessageError::Syntax);
+    }
+
+    #[test]
+    fn reads_over_what_it_does_not_need() {
+        let body = r#"{"jsonrpc":"2.0","id":1.5,"method":"x","params":{"name":[{"a":[]}],"uri":{"b":1},"taskId":null}}"#;
+        let message = parse(body).unwrap();
+        assert_eq!(message.id, Some(Value::from(1.5)));
+        assert!(message.params.name.is_none() && message.params.uri.is_none());
+        for id in ["[[]]", "{\"a\":1}", "null", "true"] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            assert_eq!(parse(&body).unwrap_err(), MessageError::NotAMessage, "{id}");
         }
     }
 

@@ -43,6 +43,13 @@ pub(crate) fn check_standard_headers(
     Ok(())
 }
 
+/// Takes away what describes a body, from a request that has none.
+pub(crate) fn remove_standard_headers(headers: &mut HeaderMap) {
+    for name in [METHOD, NAME] {
+        headers.remove(name);
+    }
+}
+
 /// The header's only value: `Some(None)` if it is not there, `None` if it is there twice or is no text.
 #[expect(clippy::option_option, reason = "absent and unusable are different things")]
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a str>> {

@@ -12,7 +12,7 @@ use bonafide_headers::Variable;
 use bonafide_mcp::{Directory, Tenant};
 use bonafide_policy::Permit;
 use bonafide_tower::User;
-use bonafide_vault::{SecretName, VaultError};
+use bonafide_vault::{SecretName, UserVault, VaultError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -135,15 +135,14 @@ async fn status(
     let vault = shared.secrets.open(permit);
     let names = tenant.secret_names();
     let stored = vault.status(names).await.map_err(|failure| failed(&failure))?;
-    let values = vault.read(names).await.map_err(|failure| failed(&failure))?;
+    let shown = shown(&vault, tenant).await;
     let variables: Vec<VariableStatus> = tenant
         .templates()
         .variables()
         .iter()
         .zip(&stored)
-        .enumerate()
-        .map(|(index, (variable, stored))| {
-            let shown = values.get(index).filter(|_| !variable.is_secret());
+        .map(|(variable, stored)| {
+            let value = shown.iter().find(|(name, _)| name == variable.name().as_str());
             VariableStatus {
                 name: variable.name().as_str().to_owned(),
                 title: variable.title().to_owned(),
@@ -155,7 +154,7 @@ async fn status(
                     .updated_at()
                     .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
                     .map(|since| since.as_secs()),
-                value: shown.map(|value| value.expose_secret().to_owned()),
+                value: value.map(|(_, value)| value.clone()),
             }
         })
         .collect();
@@ -167,6 +166,21 @@ async fn status(
         ready: variables.iter().all(|variable| variable.set || !variable.required),
         variables,
     })
+}
+
+/// The values of the variables that are not secret. No secret is opened for this; and one that does not open any more
+/// is not shown, so that its owner can still see where to enter it anew.
+async fn shown(vault: &UserVault<'_>, tenant: &Tenant) -> Vec<(String, String)> {
+    let variables = tenant.templates().variables().iter().zip(tenant.secret_names());
+    let mut shown = Vec::new();
+    for (_, name) in variables.filter(|(variable, _)| !variable.is_secret()) {
+        if let Ok(values) = vault.read(std::slice::from_ref(name)).await
+            && let Some(value) = values.get(0)
+        {
+            shown.push((name.as_str().to_owned(), value.expose_secret().to_owned()));
+        }
+    }
+    shown
 }
 
 fn failed(failure: &VaultError) -> Problem {

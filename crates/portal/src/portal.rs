@@ -1,17 +1,19 @@
 //! The router.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, put};
 use bonafide_mcp::SharedDirectory;
 use bonafide_policy::TenantId;
 use bonafide_tower::{AllowedHosts, AuthenticateLayer, Authenticator};
 use bonafide_vault::SecretStore;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::problem::Problem;
@@ -19,6 +21,9 @@ use crate::{api, page};
 
 /// The largest request body, in bytes. A credential is short.
 const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long a request to the API may take, its body included.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
 
 /// The API (`/api/tenants…`) and the pages (`/connections…`) of the contract.
 #[derive(Debug, Clone)]
@@ -67,6 +72,7 @@ impl Portal {
             .route("/api/tenants", get(api::list))
             .route("/api/tenants/{tenant}/variables/{name}", put(api::write).delete(api::remove))
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .layer(from_fn(in_time))
             .layer(from_fn_with_state(Arc::clone(&self.shared), check_host))
             .layer(AuthenticateLayer::new(self.authenticator.clone()));
         let pages = Router::new()
@@ -86,6 +92,15 @@ impl Shared {
 
     pub(crate) fn page(&self, tenant: &TenantId) -> String {
         self.url(&format!("/connections/{}", tenant.as_str()))
+    }
+}
+
+/// A client that does not send what it announced is not waited for.
+async fn in_time(request: Request, next: Next) -> Response {
+    match timeout(REQUEST_TIME, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::with_status(StatusCode::REQUEST_TIMEOUT, "the request took too long")
+            .into_response(),
     }
 }
 

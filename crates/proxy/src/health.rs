@@ -1,7 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -19,6 +18,17 @@ use tokio::time::timeout;
 /// How long a check may take.
 const CHECK_TIME: Duration = Duration::from_secs(2);
 
+/// What became of the configuration file as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileState {
+    /// It is in force.
+    Used,
+    /// Its tenants and policy are in force; something else in it is not.
+    NeedsRestart,
+    /// It can't be used.
+    Refused,
+}
+
 /// What readiness depends on.
 #[derive(Clone)]
 pub(crate) struct Health {
@@ -29,7 +39,7 @@ struct Inner {
     keys: Vec<(Issuer, Arc<dyn KeySource>)>,
     secrets: SecretStore,
     metrics: Option<PrometheusHandle>,
-    reload_failed: AtomicBool,
+    file: Mutex<FileState>,
 }
 
 impl std::fmt::Debug for Health {
@@ -51,8 +61,8 @@ impl Health {
         secrets: SecretStore,
         metrics: Option<PrometheusHandle>,
     ) -> Self {
-        let reload_failed = AtomicBool::new(false);
-        Self { inner: Arc::new(Inner { keys, secrets, metrics, reload_failed }) }
+        let file = Mutex::new(FileState::Used);
+        Self { inner: Arc::new(Inner { keys, secrets, metrics, file }) }
     }
 
     pub(crate) fn router(&self) -> Router {
@@ -63,9 +73,9 @@ impl Health {
             .with_state(self.clone())
     }
 
-    /// Whether the configuration file, as it is now, can't be used.
-    pub(crate) fn set_reload_failed(&self, failed: bool) {
-        self.inner.reload_failed.store(failed, Ordering::Relaxed);
+    /// What became of the configuration file as it is now.
+    pub(crate) fn set_file(&self, state: FileState) {
+        *self.inner.file.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
     /// Asks each issuer for its keys, so that the first user need not wait. A dead issuer is asked again when a
@@ -95,9 +105,14 @@ impl Health {
         if !timeout(CHECK_TIME, scan).await.is_ok_and(|read| read.is_ok()) {
             reasons.push("the vault can't be read".to_owned());
         }
-        if self.inner.reload_failed.load(Ordering::Relaxed) {
-            let reason = "the configuration file can't be used: the one before is in force";
-            reasons.push(reason.to_owned());
+        match *self.inner.file.lock().unwrap_or_else(PoisonError::into_inner) {
+            FileState::Used => {}
+            FileState::Refused => reasons.push(
+                "the configuration file can't be used: the one before is in force".to_owned(),
+            ),
+            FileState::NeedsRestart => reasons.push(
+                "the configuration file has changes that take effect at a restart".to_owned(),
+            ),
         }
         reasons
     }

@@ -14,7 +14,7 @@ use bonafide_tower::{AllowedHosts, Authenticator};
 use bonafide_vault::{MemoryVault, SecretStore, Vault};
 use tokio::net::TcpListener;
 
-use crate::config::{Config, IssuerConfig, StoreConfig, VaultConfig};
+use crate::config::{Config, IssuerConfig, Stamp, StoreConfig, VaultConfig};
 use crate::health::{self, Health};
 use crate::reload::Reload;
 use crate::server;
@@ -26,6 +26,8 @@ pub struct Proxy {
     router: Router,
     directory: SharedDirectory,
     health: Health,
+    fixed: String,
+    stamp: Stamp,
     file: Option<PathBuf>,
 }
 
@@ -57,7 +59,10 @@ impl Proxy {
     ///
     /// If the vault can't be opened, or the operating system denies what is needed.
     pub fn new(config: Config, listener: TcpListener) -> Result<Self, StartError> {
-        let Config { public_url, issuers, vault, directory, portal, .. } = config;
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let Config { public_url, issuers, vault, directory, fixed, stamp, .. } = config;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let hosts = AllowedHosts::new(&public_url).with_listener(address);
         // Before anything that counts: counters belong to the recorder that is there when they are made.
@@ -65,9 +70,6 @@ impl Proxy {
         let authenticator = authenticator(&issuers)?;
         let secrets = open_vault(vault)?;
         let directory = SharedDirectory::new(directory);
-        if portal.is_some() {
-            tracing::warn!("`[portal]` has no effect yet: there is no sign-in for browsers");
-        }
         let gateway = Gateway::builder(
             authenticator.clone(),
             directory.clone(),
@@ -84,7 +86,7 @@ impl Proxy {
             .map(|issuer| (issuer.trusted.issuer().clone(), Arc::clone(&issuer.keys)));
         let health = Health::new(keys.collect(), secrets, metrics);
         let router = portal.router().merge(health.router()).fallback_service(gateway);
-        Ok(Self { listener, router, directory, health, file: None })
+        Ok(Self { listener, router, directory, health, fixed, stamp, file: None })
     }
 
     /// Reads tenants and policy again from `file` when it changes and on `SIGHUP`.
@@ -113,7 +115,8 @@ impl Proxy {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
         let warm_up = tokio::spawn(self.health.clone().fetch_keys());
         let reload = self.file.map(|file| {
-            let reload = Reload::new(file, self.directory.clone(), self.health.clone());
+            let (directory, health) = (self.directory.clone(), self.health.clone());
+            let reload = Reload::new(file, self.stamp, self.fixed, directory, health);
             tokio::spawn(reload.run())
         });
         let served = server::serve(self.listener, self.router, shutdown).await;

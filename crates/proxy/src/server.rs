@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,8 +12,11 @@ use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
@@ -26,21 +30,37 @@ const HEAD_TIME: Duration = Duration::from_secs(15);
 const HEAD_BYTES: usize = 64 * 1024;
 const HEADERS: usize = 100;
 
+/// How many connections may be open at once. More wait to be accepted.
+const CONNECTIONS: usize = 16 * 1024;
+
+/// What a client sends first that speaks HTTP/2 without TLS (RFC 9113, section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let builder = builder();
+    let builder = Arc::new(builder());
     let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &places) => accepted,
             () = &mut shutdown => break,
         };
+        while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, _)) => connection(stream, &builder, router.clone(), &graceful),
+            Ok((stream, place)) => {
+                let watcher = graceful.watcher();
+                let connection = connection(stream, Arc::clone(&builder), router.clone(), watcher);
+                connections.spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
+            }
             // Too many open files, or a client that left at once: both pass.
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -52,7 +72,17 @@ pub(crate) async fn serve(
     if timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
         tracing::warn!("ended while requests were still open");
     }
+    // What is left ends with the set.
     Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
 }
 
 fn builder() -> Builder<TokioExecutor> {
@@ -72,14 +102,22 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-fn connection(
+async fn connection(
     stream: TcpStream,
-    builder: &Builder<TokioExecutor>,
+    builder: Arc<Builder<TokioExecutor>>,
     router: Router,
-    graceful: &GracefulShutdown,
+    watcher: Watcher,
 ) {
     // Events of a stream are small and must not wait for each other.
     let _ = stream.set_nodelay(true);
+    // A client that vanished without a word is found out, and its streams end at the backends.
+    let probes = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15));
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&probes);
+    if !matches!(timeout(HEAD_TIME, says_something(&stream)).await, Ok(Ok(true))) {
+        return;
+    }
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut router = router.clone();
         async move {
@@ -88,11 +126,22 @@ fn connection(
             response
         }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended early");
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Waits until it is clear which version of HTTP the client speaks. The server's own time-out begins after that.
+async fn says_something(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let read = stream.peek(&mut start).await?;
+        let start = start.get(..read).unwrap_or_default();
+        if start.is_empty() || start.len() == PREFACE.len() || !PREFACE.starts_with(start) {
+            return Ok(!start.is_empty());
         }
-    });
+        // What is there stays there, so that waiting for readiness would not wait.
+        sleep(Duration::from_millis(20)).await;
+    }
 }

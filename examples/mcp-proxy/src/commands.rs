@@ -25,6 +25,9 @@ pub(crate) async fn serve(file: PathBuf) -> Result<ExitCode> {
 
 pub(crate) fn check(file: &Path) -> Result<ExitCode> {
     let config = Config::load(file, &Environment::of_process())?;
+    for warning in config.warnings() {
+        eprintln!("{}: warning: {warning}", file.display());
+    }
     println!(
         "{}: in order: {} issuers, {} tenants, {} rules",
         file.display(),

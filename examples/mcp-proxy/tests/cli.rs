@@ -82,7 +82,7 @@ fn without_arguments_the_demonstration_stays_up() {
     let page =
         lines.find_map(|line| line.trim().strip_prefix("the page").map(str::to_owned)).unwrap();
     let commands: Vec<String> =
-        lines.filter(|line| line.trim().starts_with("curl ")).take(3).collect();
+        lines.by_ref().filter(|line| line.trim().starts_with("curl ")).take(3).collect();
     assert!(page.trim().starts_with("http://127.0.0.1:"), "{page}");
     if Command::new("curl").arg("--version").output().is_err() {
         println!("SKIPPED: there is no curl to run the demonstration's own commands with");
@@ -150,6 +150,32 @@ fn serve_answers_at_once_though_issuer_and_backend_are_away() {
     let huge = format!("/healthz HTTP/1.1\r\nx: {}\r\nhost: x", "y".repeat(100_000));
     let refused = request(address, &format!("GET {huge}\r\n\r\n"));
     assert!(refused.is_empty() || refused.starts_with("HTTP/1.1 431 "), "{refused}");
+}
+
+#[test]
+fn connections_that_say_nothing_are_closed() {
+    use std::io::Write as _;
+    let directory = tempfile::tempdir().unwrap();
+    let file = configuration(directory.path(), "https://idp.example.com");
+    let mut proxy =
+        Ended(mcp_proxy(&["serve", "--config", &file]).stderr(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(proxy.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}"));
+    let starts = [&b""[..], b"PRI * HTTP/2.0\r\n", b"POST /x HTTP/1.1\r\n"];
+    let streams = starts.map(|start| {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(start).unwrap();
+        // The server closes after 15 s.
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(40))).unwrap();
+        stream
+    });
+    for (mut stream, start) in streams.into_iter().zip(starts) {
+        let mut rest = Vec::new();
+        let end = stream.read_to_end(&mut rest);
+        let reset = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionReset;
+        assert!(end.as_ref().map_or_else(reset, |_| true), "{start:?} is still open: {end:?}");
+    }
 }
 
 fn get(address: &str, path: &str) -> String {

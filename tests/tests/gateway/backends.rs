@@ -42,6 +42,9 @@ async fn nonsense_is_a_502_with_a_json_rpc_error() {
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{\"jsonrpc\":\"2.0\"",
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}",
         "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/steal\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi",
         "HTTP/1.1 307 Temporary Redirect\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n",
     ];
     for answer in answers {
@@ -63,6 +66,22 @@ async fn a_backend_that_stops_is_a_504_with_a_json_rpc_error() {
         assert_eq!(status, StatusCode::GATEWAY_TIMEOUT, "{answer:?}");
         assert_eq!((&error["id"], &error["error"]["code"]), (&7.into(), &504.into()), "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_backend_that_drips_is_a_504_too() {
+    let backend = RawBackend::drip(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+        "1\r\n \r\n",
+    )
+    .await;
+    let world = World::start(&[("t", backend.url())], quick()).await;
+    let alice = world.user("alice", &["t"]);
+    world.store(&alice, "t", "key").await;
+    let started = Instant::now();
+    let response = world.call("t", &alice, "whoami").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Bodies that are no message, and messages that two parsers could read differently.
 
 use bonafide_mcp::Limits;
-use bonafide_tests::{RawBackend, World, call};
+use bonafide_tests::{RawBackend, World};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
@@ -32,6 +32,38 @@ async fn what_can_be_read_in_two_ways_never_reaches_the_backend() {
         assert_eq!(answer["error"]["code"], code, "{body}");
     }
     assert_eq!(backend.seen(), "");
+}
+
+#[tokio::test]
+async fn a_body_that_the_backend_would_decode_otherwise_is_refused() {
+    let backend = RawBackend::start("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n", true).await;
+    let world = World::start(&[("t", backend.url())], Limits::default()).await;
+    let alice = world.user("alice", &["t"]);
+    world.store(&alice, "t", "key").await;
+    // In UTF-7 `+ACI-` is a quote: who decodes it so sees another tool.
+    let hidden = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","zz":"q+ACI-,+ACI-name+ACI-:+ACI-delete_everything"}}"#;
+    let cases: [&[(&str, &str)]; 5] = [
+        &[("content-type", "application/json; charset=utf-7")],
+        &[("content-type", "text/plain")],
+        &[
+            ("content-type", "application/json"),
+            ("content-type", "application/json; charset=utf-7"),
+        ],
+        &[("content-type", "application/json"), ("content-encoding", "br")],
+        &[("content-type", "application/json"), ("content-encoding", "gzip")],
+    ];
+    for headers in cases {
+        let mut request = world.request(Method::POST, "t", &alice).body(hidden);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{headers:?}");
+    }
+    assert_eq!(backend.seen(), "");
+    world.request(Method::POST, "t", &alice).body(hidden).send().await.unwrap();
+    let seen = backend.seen();
+    assert!(seen.contains("content-type: application/json\r\n"), "{seen}");
 }
 
 #[tokio::test]
@@ -102,5 +134,4 @@ async fn the_message_goes_on_as_it_came() {
     {
         assert!(seen.contains(header), "{header}: {seen}");
     }
-    let _ = call("x");
 }

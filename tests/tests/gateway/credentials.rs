@@ -45,6 +45,11 @@ async fn nothing_that_a_client_says_of_itself_reaches_the_backend() {
     for name in [
         "x-user-id",
         "x_user_id",
+        "mcp_session_id",
+        "mcp_name",
+        "transfer_encoding",
+        "x-original-url",
+        "x-http-method-override",
         "X-USER-ID",
         "x-user-email",
         "x-openwebui-user-id",

@@ -22,6 +22,8 @@ async fn a_caller_without_a_valid_token_gets_401_whatever_else_is_wrong() {
         world.anonymous(Method::PATCH, "/github/mcp"),
         world.anonymous(Method::POST, "/nowhere/mcp"),
         world.anonymous(Method::POST, "/NOT.a.tenant/mcp"),
+        world.anonymous(Method::POST, "/github/mcp/"),
+        world.anonymous(Method::GET, "/"),
         world.anonymous(Method::POST, "/github/mcp").body("not JSON"),
         world.anonymous(Method::POST, "/github/mcp").body(vec![b'x'; 5 * 1024 * 1024]),
         world.anonymous(Method::POST, "/github/mcp").header("host", "evil.example"),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde::de::IgnoredAny;
@@ -30,9 +30,20 @@ pub(crate) enum Answer {
     Stopped,
 }
 
+/// What a request of this kind is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// A request has an answer, JSON or a stream.
+    Answer,
+    /// A notification, a response and a standing stream may or may not have one.
+    Anything,
+    /// Whatever comes is of no interest.
+    Nothing,
+}
+
 /// Looks at an answer as far as needed and gives what can be passed on.
 pub(crate) async fn read_answer(
-    method: &Method,
+    expected: Expected,
     response: Response<Incoming>,
     limits: &Limits,
 ) -> (http::response::Parts, Answer) {
@@ -43,35 +54,50 @@ pub(crate) async fn read_answer(
         }
         status if status.is_redirection() => Answer::Redirect,
         status if status.is_informational() => Answer::Garbage("switched protocols"),
-        status if status.is_success() && method != Method::DELETE => {
-            read_success(&parts.headers, status, body, limits).await
+        status if status.is_success() && expected != Expected::Nothing => {
+            read_success(expected, &parts.headers, body, limits).await
         }
-        _ => Answer::Passed(GatewayBody::stream(VecDeque::new(), body, Some(limits.pause_time))),
+        // What some proxy before the backend says in HTML is not an MCP server's answer.
+        status if status.is_server_error() && !is_mcp(&parts.headers) => {
+            Answer::Garbage("an error page")
+        }
+        _ => Answer::Passed(whole(body, limits)),
     };
     (parts, answer)
 }
 
 async fn read_success(
+    expected: Expected,
     headers: &HeaderMap,
-    status: StatusCode,
     body: Incoming,
     limits: &Limits,
 ) -> Answer {
-    // 202 for a notification, 204 by some: nothing to read (Streamable HTTP, "sending messages", 4).
-    let has_body = !http_body::Body::is_end_stream(&body);
+    let is_empty = http_body::Body::is_end_stream(&body);
     match media_type(headers).as_deref() {
+        // 202 for a notification, 204 by some (Streamable HTTP, "sending messages", 4). A request that is answered
+        // with nothing would leave its client waiting.
+        _ if is_empty && expected == Expected::Answer => Answer::Garbage("no answer to a request"),
+        _ if is_empty => Answer::Passed(whole(body, limits)),
         Some("text/event-stream") => {
             Answer::Passed(GatewayBody::stream(VecDeque::new(), body, None))
         }
         Some("application/json") if headers.contains_key(header::CONTENT_ENCODING) => {
-            Answer::Passed(GatewayBody::stream(VecDeque::new(), body, Some(limits.pause_time)))
+            Answer::Passed(whole(body, limits))
         }
-        Some("application/json") if has_body => read_json(body, limits).await,
-        _ if !has_body || status == StatusCode::ACCEPTED => {
-            Answer::Passed(GatewayBody::stream(VecDeque::new(), body, Some(limits.pause_time)))
+        // The pause between two frames has a limit, and so has the time for all of them.
+        Some("application/json") => {
+            timeout(limits.answer_time, read_json(body, limits)).await.unwrap_or(Answer::Stopped)
         }
         _ => Answer::Garbage("neither JSON nor an event stream"),
     }
+}
+
+fn whole(body: Incoming, limits: &Limits) -> GatewayBody {
+    GatewayBody::stream(VecDeque::new(), body, Some(limits.pause_time))
+}
+
+fn is_mcp(headers: &HeaderMap) -> bool {
+    matches!(media_type(headers).as_deref(), Some("application/json" | "text/event-stream"))
 }
 
 async fn read_json(mut body: Incoming, limits: &Limits) -> Answer {

@@ -58,6 +58,11 @@ impl Backends {
             .enable_all_versions()
             .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            // A connection whose other end has vanished must not swallow requests.
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_timeout(Duration::from_secs(10))
+            .http2_keep_alive_while_idle(true)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
             .build(connector);

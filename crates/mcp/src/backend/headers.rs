@@ -1,7 +1,7 @@
 //! Which headers cross the gateway, in both directions.
 
 use bonafide_tower::IdentityHeaders;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Belong to one connection (RFC 9110, section 7.6.1), or to the way the message was framed.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -26,6 +26,42 @@ const OURS: [HeaderName; 6] = [
     header::ORIGIN,
 ];
 
+/// Ask a framework for another path, host or method than the request line does.
+const OVERRIDES: [&str; 8] = [
+    "x-host",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-method",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
+/// Act on our whole origin, or say what only we can say.
+const FOR_OUR_ORIGIN: [&str; 20] = [
+    "alt-svc",
+    "authentication-info",
+    "clear-site-data",
+    "content-location",
+    "link",
+    "location",
+    "nel",
+    "proxy-authentication-info",
+    "public-key-pins",
+    "refresh",
+    "report-to",
+    "reporting-endpoints",
+    "server",
+    "service-worker-allowed",
+    "set-cookie",
+    "set-cookie2",
+    "sourcemap",
+    "strict-transport-security",
+    "via",
+    "www-authenticate",
+];
+
 /// The client's headers without those that are hop-by-hop, ours, or could forge what a template or another proxy
 /// would say. What is left may go to the backend, and rendered headers may be added.
 pub(crate) fn request_headers(
@@ -37,22 +73,34 @@ pub(crate) fn request_headers(
     for name in OURS.into_iter().chain(tokens) {
         headers.remove(name);
     }
+    // A name with an underscore is the twin of one with a hyphen for every CGI and WSGI server: `mcp_session_id` would
+    // get past all that is done to `Mcp-Session-Id`. nginx drops them too.
+    remove_if(&mut headers, |name| name.contains('_') || OVERRIDES.contains(&name));
     protected.scrub(&mut headers);
     headers
 }
 
-/// The backend's headers without those that are hop-by-hop or would speak to the client in our name: its cookies,
-/// its demand for credentials, and what it says of origins and of names for itself.
+/// The backend's headers without those that are hop-by-hop or would speak to the client in our name: its cookies, its
+/// demand for credentials, and whatever acts on an origin, which is ours and the portal's too. What it answers one
+/// user is for nobody's cache.
 pub(crate) fn response_headers(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
-    for name in [
-        header::SET_COOKIE,
-        header::WWW_AUTHENTICATE,
-        header::ALT_SVC,
-        header::STRICT_TRANSPORT_SECURITY,
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-    ] {
+    remove_if(headers, |name| {
+        name.starts_with("access-control-") || FOR_OUR_ORIGIN.contains(&name)
+    });
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let cached = headers.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok());
+    if !cached.is_some_and(|value| {
+        ["no-store", "no-cache", "private"].iter().any(|word| value.contains(word))
+    }) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+fn remove_if(headers: &mut HeaderMap, matches: impl Fn(&str) -> bool) {
+    let found: Vec<HeaderName> =
+        headers.keys().filter(|name| matches(name.as_str())).cloned().collect();
+    for name in found {
         headers.remove(name);
     }
 }
@@ -104,6 +152,10 @@ mod tests {
             ("x-forwarded-for", "1.2.3.4"),
             ("x-user-id", "admin"),
             ("x_jira_key", "forged"),
+            ("mcp_session_id", "forged"),
+            ("transfer_encoding", "chunked"),
+            ("x-original-url", "/admin"),
+            ("x-http-method-override", "DELETE"),
             ("x-assertion", "canary"),
             ("accept", "text/event-stream"),
             ("content-type", "application/json"),
@@ -135,10 +187,17 @@ mod tests {
             ("connection", "keep-alive"),
             ("keep-alive", "timeout=5"),
             ("access-control-allow-origin", "*"),
+            ("clear-site-data", "\"*\""),
+            ("location", "/elsewhere"),
+            ("server", "x"),
             ("content-type", "text/event-stream"),
             ("mcp-session-id", "s"),
         ]);
         response_headers(&mut answered);
-        assert_eq!(names(&answered), ["content-type", "mcp-session-id"]);
+        assert_eq!(
+            names(&answered),
+            ["cache-control", "content-type", "mcp-session-id", "x-content-type-options"]
+        );
+        assert_eq!(answered[header::CACHE_CONTROL], "no-store");
     }
 }

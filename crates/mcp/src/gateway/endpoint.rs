@@ -17,6 +17,7 @@ use super::Shared;
 use super::metrics::Outcome;
 use super::service::{challenged_resource, method_not_allowed, not_found};
 use super::variables::UserVariables;
+use crate::content::check_content;
 use crate::message::{Message, MessageError};
 use crate::refusal::{ask_for_credential, code, error, missing_text};
 use crate::standard_headers::check_standard_headers;
@@ -97,6 +98,12 @@ impl Shared {
             let text = format!("you may not use `{}`", tenant.id().as_str());
             Refused::new(Outcome::Denied, error(StatusCode::FORBIDDEN, id, code::DENIED, &text))
         })?;
+        if message.is_some() {
+            check_content(&parts.headers).map_err(|refusal| {
+                let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+                Refused::invalid(status, code::INVALID_REQUEST, &refusal.to_string())
+            })?;
+        }
         let message = message.transpose().map_err(|refusal| invalid_message(&refusal))?;
         if let Some(message) = &message {
             authorize(&permit, message, &parts.headers)?;

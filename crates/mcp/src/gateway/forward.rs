@@ -1,17 +1,24 @@
 //! From rendered headers to the backend, and its answer back to the client.
 
+use std::time::Duration;
+
 use bonafide_policy::Permit;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::Shared;
 use super::endpoint::Refused;
 use super::metrics::Outcome;
-use crate::backend::{Answer, read_answer, request_headers, response_headers};
-use crate::message::Message;
+use crate::backend::{Answer, Expected, read_answer, request_headers, response_headers};
+use crate::content::describe_content;
+use crate::message::{Kind, Message};
 use crate::refusal::{ask_for_credential, code, error};
+use crate::standard_headers::remove_standard_headers;
 use crate::{GatewayBody, Tenant};
+
+/// How long after its token's `exp` a standing stream may go on: what verifiers allow clocks to differ by default.
+const LEEWAY: Duration = Duration::from_secs(60);
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -28,6 +35,10 @@ impl Shared {
         let tokens = self.authenticator.token_headers().cloned();
         let mut headers = request_headers(parts.headers, tokens, tenant.protected_headers());
         self.open_session(permit, &mut headers, message)?;
+        match message {
+            Some(_) => describe_content(&mut headers),
+            None => remove_standard_headers(&mut headers),
+        }
         headers.extend(rendered);
         let method = parts.method;
         let response =
@@ -35,8 +46,18 @@ impl Shared {
                 tracing::warn!(tenant = tenant.id().as_str(), error = %failure, "no answer");
                 failed(tenant, message, failure.is_timeout(), "it can't be reached")
             })?;
-        let (mut parts, answer) = read_answer(&method, response, &self.limits).await;
+        let expected = match message {
+            Some(message) if message.kind == Kind::Request => Expected::Answer,
+            _ if method == Method::DELETE => Expected::Nothing,
+            _ => Expected::Anything,
+        };
+        let (mut parts, answer) = read_answer(expected, response, &self.limits).await;
         let body = match answer {
+            // A standing stream ends with the token that it was opened with; the client opens another.
+            Answer::Passed(body) if method == Method::GET => {
+                let expires = permit.user().expires_at();
+                body.until(expires.checked_add(LEEWAY).unwrap_or(expires))
+            }
             Answer::Passed(body) => body,
             Answer::CredentialRefused => return Err(self.credential_refused(tenant, message)),
             Answer::Redirect => {

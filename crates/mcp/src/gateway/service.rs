@@ -41,7 +41,9 @@ where
                     shared.endpoint(tenant, parts, body).await
                 }
                 Some(Route::Metadata(tenant)) => shared.metadata(tenant, &parts),
-                None => not_found(),
+                // Clients look for metadata in several places, without a token.
+                None if parts.uri.path().starts_with("/.well-known/") => not_found(),
+                None => shared.endpoint(None, parts, body).await,
             })
         })
     }

@@ -211,7 +211,11 @@ fn kind(section: &mut Section<'_, '_>, problems: &mut Problems<'_>) -> Option<To
 
 fn header(section: &mut Section<'_, '_>, problems: &mut Problems<'_>) -> Option<HeaderName> {
     let found = section.string(problems, "header")?;
-    let name: Option<HeaderName> = found.value.parse().ok();
+    let framing =
+        ["host", "content-length", "content-type", "cookie", "connection", "transfer-encoding"];
+    let usable =
+        |name: &HeaderName| !framing.contains(&name.as_str()) && !name.as_str().starts_with("mcp-");
+    let name: Option<HeaderName> = found.value.parse().ok().filter(usable);
     if name.is_none() {
         found.problem(
             problems,

@@ -12,9 +12,10 @@ mod vault;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::SystemTime;
 
 use bonafide_mcp::Directory;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 use url::Url;
 
 pub use issuers::IssuerConfig;
@@ -41,6 +42,18 @@ pub struct Config {
     pub directory: Directory,
     /// The client that the portal signs users in with.
     pub portal: Option<PortalConfig>,
+    /// Everything but tenants and policy, to see whether a changed file needs a restart.
+    pub(crate) fixed: String,
+    /// When the file was written, looked at before it was read.
+    pub(crate) stamp: Stamp,
+}
+
+/// What changes when a file does: when it was written, and its length.
+pub(crate) type Stamp = Option<(SystemTime, u64)>;
+
+pub(crate) fn stamp(file: &Path) -> Stamp {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 impl Config {
@@ -50,9 +63,10 @@ impl Config {
     ///
     /// If the file can't be read, or with everything that is wrong with it.
     pub fn load(file: &Path, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        let stamp = stamp(file);
         let text =
             std::fs::read_to_string(file).map_err(|error| ConfigError::unreadable(file, &error))?;
-        Self::parse(&text, file, environment)
+        Ok(Self { stamp, ..Self::parse(&text, file, environment)? })
     }
 
     /// Reads the text of a file. The name is for messages and for what the file names beside itself.
@@ -114,5 +128,60 @@ fn read(
         vault: vault?,
         directory: Directory::new(tenants.tenants, policy?),
         portal,
+        fixed: fixed(root),
+        stamp: None,
     })
+}
+
+/// The sections that take effect at the start only, as text to compare. Secrets are not in it: the file has none.
+fn fixed(root: &Section<'_, '_>) -> String {
+    let reloaded = ["tenants", "policy"];
+    let entries = root.entries();
+    let kept = entries.iter().filter(|(name, _)| !reloaded.contains(&name.value));
+    kept.map(|(name, value)| {
+        format!("{} = {:?}\n", name.value, without_places(value.value.get_ref()))
+    })
+    .collect()
+}
+
+/// A value without where it stands in the file.
+fn without_places(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::Array(items) => {
+            let items = items.iter().map(|item| without_places(item.get_ref()));
+            format!("[{}]", items.collect::<Vec<_>>().join(", "))
+        }
+        DeValue::Table(table) => {
+            let entries = table.iter();
+            let entries = entries.map(|(name, value)| {
+                format!("{:?} = {}", name.get_ref(), without_places(value.get_ref()))
+            });
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        DeValue::String(text) => format!("{text:?}"),
+        other => format!("{other:?}"),
+    }
+}
+
+impl Config {
+    /// What can be used, and should be looked at: one sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let tenants = self
+            .directory
+            .tenants()
+            .filter(|tenant| tenant.url().scheme() == "http" && !values::is_loopback(tenant.url()));
+        let in_the_clear = tenants.map(|tenant| {
+            format!(
+                "`tenants.{}.url`: credentials travel to this backend in the clear: use `https` unless the network \
+                 between is yours",
+                tenant.id().as_str()
+            )
+        });
+        let portal = self
+            .portal
+            .as_ref()
+            .map(|_| "`portal`: has no effect yet, there is no sign-in for browsers".to_owned());
+        in_the_clear.chain(portal).collect()
+    }
 }
