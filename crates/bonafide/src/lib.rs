@@ -42,3 +42,7 @@ pub use bonafide_sqlite as sqlite;
 pub use bonafide_tower as tower;
 #[cfg(feature = "vault")]
 pub use bonafide_vault as vault;
+
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

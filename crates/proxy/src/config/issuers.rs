@@ -64,16 +64,20 @@ fn issuer(
     let before = problems.len();
     let name = section.required(problems, "issuer", "\"https://…\"");
     let profile = profile(section, problems);
-    let audiences = section.strings(problems, "audiences");
+    let audiences = audiences(section, &profile, problems);
     let algorithms = algorithms(section, problems);
     let jwks_uri = section.string(problems, "jwks_uri");
     let kind = kind(section, problems);
     let header = header(section, problems);
+    let secret_given = section.has("secret");
     let secret = secret(section, environment, problems);
     let leeway = section.string(problems, "leeway");
     let leeway = leeway.and_then(|found| values::duration(&found, problems));
     let map = claim_map(section, problems);
     let name = name?;
+    if secret_given && secret.is_none() {
+        return None;
+    }
     let keys = keys(&name, jwks_uri.as_ref(), secret, &profile, problems);
     if problems.len() > before {
         return None;
@@ -85,7 +89,7 @@ fn issuer(
             return None;
         }
     };
-    let terms = Terms { audiences: audiences.unwrap_or_default(), algorithms, kind, leeway, map };
+    let terms = Terms { audiences, algorithms, kind, leeway, map };
     let keys = keys?;
     let trusted = build(issuer, Arc::clone(&keys), profile.value, terms);
     match trusted {
@@ -153,6 +157,26 @@ fn profile(section: &mut Section<'_, '_>, problems: &mut Problems<'_>) -> Locate
             generic
         }
     }
+}
+
+/// Whom the tokens must be for. Only the shared secret of Open WebUI stands in for an audience.
+fn audiences<'t>(
+    section: &mut Section<'t, '_>,
+    profile: &Located<Profile>,
+    problems: &mut Problems<'_>,
+) -> Vec<Located<&'t str>> {
+    let before = problems.len();
+    let audiences = section.strings(problems, "audiences").unwrap_or_default();
+    if audiences.is_empty() && problems.len() == before && !has_shared_secret(&profile.value) {
+        let message = "`audiences` is missing: write what the issuer puts into `aud` for this proxy, \
+                       as in `audiences = [\"api://bonafide\"]`";
+        section.problem(problems, message);
+    }
+    audiences
+}
+
+fn has_shared_secret(profile: &Profile) -> bool {
+    profile.name() == Profile::open_webui().name()
 }
 
 fn algorithms(
@@ -244,8 +268,7 @@ fn keys(
     profile: &Located<Profile>,
     problems: &mut Problems<'_>,
 ) -> Option<Arc<dyn KeySource>> {
-    let shared = profile.value.name() == Profile::open_webui().name();
-    match (secret, shared) {
+    match (secret, has_shared_secret(&profile.value)) {
         (Some(secret), true) => return Some(Arc::new(secret.value)),
         (Some(secret), false) => {
             secret.problem(
@@ -263,6 +286,10 @@ fn keys(
     let (found, keys) = match jwks_uri {
         Some(uri) => (uri, RemoteKeys::at(uri.value)),
         // Several directories of Entra ID share one document, which names no single one of them.
+        None if issuer.value.contains("{tenantid}") && profile.value.name() != "entra" => {
+            profile.problem(problems, "`{tenantid}` in the issuer is for the profile `entra`");
+            return None;
+        }
         None if issuer.value.contains("{tenantid}") => {
             let url = issuer.value.replace("{tenantid}", "organizations");
             (issuer, RemoteKeys::discover(url).with_document_issuer(issuer.value))

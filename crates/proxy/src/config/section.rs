@@ -57,6 +57,10 @@ impl<'t, 'i> Section<'t, 'i> {
         problems.add(span, self.path.clone(), message);
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
     pub(crate) fn value(
         &mut self,
         name: &'static str,
@@ -122,7 +126,7 @@ impl<'t, 'i> Section<'t, 'i> {
         name: &'static str,
         example: &str,
     ) -> Option<Located<&'t str>> {
-        if !self.table.contains_key(name) {
+        if !self.has(name) {
             self.taken.push(name);
             let span = (!self.path.is_empty()).then(|| self.span.clone());
             problems.add(span, self.key(name), format!("missing: write `{name} = {example}`"));
