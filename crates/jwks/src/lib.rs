@@ -89,13 +89,11 @@ pub use keys::{
     BadSignature, Candidates, Generation, KeySet, KeySetError, MAX_KEYS, MAX_KEYS_PER_ID, NoKey,
     SigningKey, SkippedKey,
 };
-pub use remote::{
-    EndpointError, FetchError, Freshness, KeysStatus, RemoteKeys, RemoteKeysBuilder,
-};
+pub use remote::{EndpointError, FetchError, Freshness, KeysStatus, RemoteKeys, RemoteKeysBuilder};
 pub use source::{KeySource, KeysUnavailable};
+pub use transport::{Limits, Reach, RemoteAddress, Spawn, Transport, TransportError, Zone};
 #[cfg(feature = "reqwest")]
 pub use transport::{ReqwestTransport, TokioSpawn};
-pub use transport::{Limits, Reach, RemoteAddress, Spawn, Transport, TransportError, Zone};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
