@@ -179,7 +179,10 @@ pub struct PolicyError {
     pub key: Key,
     /// The bytes of the file that are meant, for rules that come from TOML.
     pub span: Option<Range<usize>>,
-    /// The line, counted from 1. Filled in by [`PolicyErrors::located_in`].
+    /// The file, for rules that a store read from one.
+    pub file: Option<String>,
+    /// The line, counted from 1. For rules that are part of a larger file, [`PolicyErrors::located_in`]
+    /// fills it in.
     pub line: Option<usize>,
     /// What is wrong.
     pub problem: Problem,
@@ -187,8 +190,11 @@ pub struct PolicyError {
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(line) = self.line {
-            write!(f, "line {line}: ")?;
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, "{file}, line {line}: ")?,
+            (Some(file), None) => write!(f, "{file}: ")?,
+            (None, Some(line)) => write!(f, "line {line}: ")?,
+            (None, None) => {}
         }
         match (&self.id, self.rule) {
             (Some(id), _) => write!(f, "rule `{id}`")?,
@@ -238,17 +244,38 @@ impl PolicyErrors {
         self.0.is_empty()
     }
 
-    /// Fills in the lines, given the text of the file that the rules were read from.
+    /// Fills in the lines of rules that were read as part of a larger file, given the text of that file.
     #[must_use]
     pub fn located_in(mut self, text: &str) -> Self {
-        for error in &mut self.0 {
+        for error in self.0.iter_mut().filter(|error| error.line.is_none()) {
             error.line = error.span.as_ref().map(|span| line_of(text, span.start));
         }
         self
     }
 }
 
-fn line_of(text: &str, at: usize) -> usize {
+/// A file that rules were read from: enough of it to say where they stand.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) file: Option<String>,
+    /// Where lines end, in bytes from the start.
+    ends: Vec<usize>,
+}
+
+impl Source {
+    #[cfg(feature = "serde")]
+    pub(crate) fn new(file: Option<&str>, text: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self { file: file.map(Into::into), ends: ends.map(|(at, _)| at).collect() }
+    }
+
+    /// The line, counted from 1, of the byte at `at`.
+    pub(crate) fn line(&self, at: usize) -> usize {
+        self.ends.partition_point(|end| *end < at).saturating_add(1)
+    }
+}
+
+pub(crate) fn line_of(text: &str, at: usize) -> usize {
     let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
     before.iter().filter(|byte| **byte == b'\n').count().saturating_add(1)
 }

@@ -65,8 +65,12 @@
 //!
 //! | feature | default | brings |
 //! |---|---|---|
-//! | `serde` | no | rules from TOML (`PolicyConfig`, `Policy::from_toml`), `Serialize` for explanations |
+//! | `serde` | no | rules from TOML (`PolicyConfig`, `Policy::from_toml`), tests of a policy (`PolicyTests`), `Serialize` for explanations |
+//! | `store` | no | `PolicyStore` (file, memory), and reload that swaps the policy as a whole (`Reloader`); needs Tokio |
+//! | `audit` | no | `Audit`: decisions written down by sinks that never hold one up |
 
+#[cfg(feature = "audit")]
+mod audit;
 mod compiled;
 #[cfg(feature = "serde")]
 mod config;
@@ -74,22 +78,39 @@ mod denial;
 mod error;
 mod explain;
 mod ids;
+mod lint;
 mod permit;
 mod persona;
 mod policy;
 mod rule;
+#[cfg(feature = "store")]
+mod store;
+#[cfg(feature = "serde")]
+mod suite;
 mod tools;
 
+#[cfg(feature = "audit")]
+pub use audit::{
+    Audit, AuditBuilder, AuditError, AuditSink, Decision, JsonLines, LogSink, Outcome,
+};
 #[cfg(feature = "serde")]
 pub use config::PolicyConfig;
 pub use denial::{Denial, DenialKind};
 pub use error::{Key, PolicyError, PolicyErrors, Problem};
 pub use explain::{Explanation, Missing, RuleReport};
 pub use ids::{MAX_RULE_LEN, MAX_TENANT_LEN, RuleId, RuleIdError, TenantId, TenantIdError};
+pub use lint::{Lint, Linter};
 pub use permit::{Permit, ToolPermit};
-pub use persona::{Persona, Reach, Reached};
+pub use persona::{Persona, Reach, ReachChange, Reached};
 pub use policy::{Policy, PolicyBuilder};
 pub use rule::{Effect, Rule, RuleUser};
+#[cfg(feature = "store")]
+pub use store::{
+    FileStore, MemoryStore, PolicyHandle, PolicyStatus, PolicyStore, ReloadError, Reloader,
+    StoreError,
+};
+#[cfg(feature = "serde")]
+pub use suite::{PolicyTests, PolicyTestsError, TestFailure, TestReport};
 pub use tools::{MAX_PATTERN_LEN, MAX_TOOL_LEN, PatternError};
 
 #[cfg(doctest)]

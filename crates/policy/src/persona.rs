@@ -1,5 +1,6 @@
 //! Dry runs: what would somebody like this reach?
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bonafide_claims::{
@@ -136,11 +137,46 @@ impl Reach {
         }
     }
 
+    /// What is different under another policy, or for somebody else: from this to `other`, sorted.
+    ///
+    /// Patterns are compared as they are written: `["*"]` and `["*", "a"]` are the same tools, and reported.
+    #[must_use]
+    pub fn changes(&self, other: &Self) -> Vec<ReachChange> {
+        let by_tenant = |reach: &'_ Self| -> BTreeMap<TenantId, [Vec<String>; 2]> {
+            let owned = |patterns: Vec<&str>| patterns.into_iter().map(str::to_owned).collect();
+            let tools = reach.iter().map(|reached| {
+                (reached.tenant().clone(), [owned(reached.allowed()), owned(reached.denied())])
+            });
+            tools.collect()
+        };
+        let (old, new) = (by_tenant(self), by_tenant(other));
+        let tenants: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+        let change = |tenant: &TenantId| match (old.get(tenant), new.get(tenant)) {
+            (None, _) => Some(ReachChange::Gained(tenant.clone())),
+            (_, None) => Some(ReachChange::Lost(tenant.clone())),
+            (old, new) => (old != new).then(|| ReachChange::Tools(tenant.clone())),
+        };
+        tenants.into_iter().filter_map(change).collect()
+    }
+
     /// Why, or why not.
     #[must_use]
     pub fn explain(&self, tenant: &TenantId, tool: Option<&str>) -> Explanation {
         Explanation::new(self.policy.compiled(), &self.persona.who(), tenant, tool)
     }
+}
+
+/// A difference between what two personas, or one under two policies, would reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum ReachChange {
+    /// The tenant would be reached, and was not.
+    Gained(TenantId),
+    /// The tenant would not be reached any more.
+    Lost(TenantId),
+    /// The tenant would be reached with other tools.
+    Tools(TenantId),
 }
 
 /// One tenant that a persona would reach.

@@ -20,7 +20,8 @@ use crate::rule::Rule;
 /// Cloning costs a reference count. The default policy has no rules and denies everything.
 ///
 /// What a decision costs depends on how many groups, roles and scopes the user has and on how many rules
-/// apply, not on how many rules there are.
+/// apply, not on how many rules there are. If the user's groups are unknown, each deny rule on groups about
+/// the tenant is looked at.
 #[derive(Clone, Default)]
 pub struct Policy {
     compiled: Arc<Compiled>,
@@ -43,8 +44,7 @@ impl Policy {
     #[cfg(feature = "serde")]
     pub fn from_toml(text: &str) -> Result<Self, PolicyErrors> {
         let config = crate::config::PolicyConfig::from_toml(text)?;
-        let built = Self::builder().with_rules(config.rules).build();
-        built.map_err(|errors| errors.located_in(text))
+        Self::builder().with_rules(config.rules).build()
     }
 
     /// Decides whether `user` may use `tenant`, and which tools of it.
@@ -89,6 +89,11 @@ impl Policy {
     #[must_use]
     pub fn what_if(&self, persona: &Persona) -> Reach {
         Reach::new(self.clone(), persona.clone())
+    }
+
+    /// The tenants that rules name or that the builder was told of. In no particular order.
+    pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
+        self.compiled.tenants.iter().map(|tenant| &tenant.id)
     }
 
     /// Whether there is a tenant of this name: one that a rule names, or that the builder was told of.

@@ -1,8 +1,9 @@
 //! Rules as people write them. Nothing in here is checked yet: that is what building a policy does.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::error::{Key, Problem};
+use crate::error::{Key, Problem, Source};
 
 /// Whether a rule gives or takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,6 +113,8 @@ pub struct Rule {
     pub(crate) tools: Option<List<Text>>,
     /// Where the rule stands in its file.
     pub(crate) span: Option<Range<usize>>,
+    /// The file.
+    pub(crate) source: Option<Arc<Source>>,
     /// What reading the rule from its file found wrong.
     pub(crate) misread: Vec<(Key, Option<Range<usize>>, Problem)>,
 }
@@ -140,6 +143,7 @@ impl Rule {
             tenants: None,
             tools: None,
             span: None,
+            source: None,
             misread: Vec::new(),
         }
     }

@@ -82,7 +82,7 @@ fn file(
             compiled.everywhere_rules.push(number);
         }
         Some(named) => {
-            compiled.elsewhere.add(number, effect, &conditions);
+            compiled.somewhere.add(number, effect, &conditions);
             for tenant in named {
                 let Some(tenant) = tenants.tenant(*tenant) else { continue };
                 tenant.index.add(number, effect, &conditions);

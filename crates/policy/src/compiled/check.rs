@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bonafide_claims::{IdError, Issuer, NameSet, Scope};
 
 use super::conditions::{Conditions, Named};
-use crate::error::{Key, PolicyError, Problem};
+use crate::error::{Key, PolicyError, Problem, Source};
 use crate::ids::{RuleId, TenantId};
 use crate::rule::{Effect, List, Rule, RuleUser, Text};
 use crate::tools::{Pattern, Tools};
@@ -32,6 +33,7 @@ pub(super) struct Checker<'a> {
     /// The rule that is looked at, and where it stands.
     rule: usize,
     span: Option<Range<usize>>,
+    source: Option<Arc<Source>>,
     id: Option<RuleId>,
 }
 
@@ -45,6 +47,7 @@ impl<'a> Checker<'a> {
             problems: Vec::new(),
             rule: 0,
             span: None,
+            source: None,
             id: None,
         }
     }
@@ -58,6 +61,7 @@ impl<'a> Checker<'a> {
         let before = self.problems.len();
         self.rule = number;
         self.span.clone_from(&rule.span);
+        self.source.clone_from(&rule.source);
         self.id = None;
         let id = self.id(&rule);
         self.id.clone_from(&id);
@@ -86,12 +90,15 @@ impl<'a> Checker<'a> {
     }
 
     fn report(&mut self, key: Key, span: Option<&Range<usize>>, problem: Problem) {
+        let span = span.or(self.span.as_ref()).cloned();
+        let source = self.source.as_deref();
         self.problems.push(PolicyError {
             rule: Some(self.rule),
             id: self.id.as_ref().map(ToString::to_string),
             key,
-            span: span.or(self.span.as_ref()).cloned(),
-            line: None,
+            file: source.and_then(|source| source.file.clone()),
+            line: source.zip(span.as_ref()).map(|(source, span)| source.line(span.start)),
+            span,
             problem,
         });
     }

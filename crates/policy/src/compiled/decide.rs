@@ -46,7 +46,7 @@ impl Compiled {
         let mut everywhere = Vec::new();
         self.everywhere.applying(&self.rules, who, |rule, _| everywhere.push(rule));
         let mut found = Vec::new();
-        self.elsewhere.applying(&self.rules, who, |number, rule| {
+        self.somewhere.applying(&self.rules, who, |number, rule| {
             let tenants = rule.tenants.iter().flatten();
             found.extend(tenants.map(|tenant| (*tenant, rule.effect, number)));
         });

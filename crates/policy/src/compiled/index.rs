@@ -83,6 +83,30 @@ impl Index {
         each(&self.roles, strs(who.roles), |numbers| look(numbers, Some(Kind::Roles)));
         each(&self.scopes, strs(who.scopes), |numbers| look(numbers, None));
     }
+
+    /// Calls `found` with each rule that may apply to everybody for whom `narrow` holds, and perhaps with
+    /// others.
+    ///
+    /// A rule that needs any of some names is such a one only if it lists all that `narrow` lists, so each of
+    /// those leads to it, and the one that the fewest rules list is enough.
+    pub(crate) fn about(&self, narrow: &Conditions, mut found: impl FnMut(RuleNo)) {
+        let mut look = |numbers: &[RuleNo]| numbers.iter().copied().for_each(&mut found);
+        look(&self.always);
+        let users = narrow.users.iter().flatten().map(|named| named.subject.as_str());
+        look(rarest(&self.users, users));
+        let groups = || narrow.groups.iter().flatten().map(|group| group.as_str());
+        look(rarest(&self.groups, groups()));
+        each(&self.paths, groups().take(1).flat_map(paths), &mut look);
+        look(rarest(&self.roles, narrow.roles.iter().flat_map(strs)));
+        each(&self.scopes, narrow.scopes.iter().flat_map(strs), &mut look);
+        each(&self.issuers, narrow.issuer.iter().map(|issuer| issuer.as_str()), &mut look);
+    }
+}
+
+/// The shortest of the lists for `wanted`; empty if one of them is.
+fn rarest<'n, 'a>(names: &'n Names, wanted: impl Iterator<Item = &'a str>) -> &'n [RuleNo] {
+    let lists = wanted.map(|name| names.get(name).map_or(&[][..], Vec::as_slice));
+    lists.min_by_key(|numbers| numbers.len()).unwrap_or_default()
 }
 
 fn file<'a>(names: &mut Names, number: RuleNo, under: impl IntoIterator<Item = &'a str>) {

@@ -7,7 +7,7 @@ mod decide;
 mod index;
 
 pub(crate) use build::compile;
-pub(crate) use conditions::{Check, Conditions, Kind, Who};
+pub(crate) use conditions::{Check, Conditions, Kind, Who, paths};
 pub(crate) use decide::{Grant, Refusal};
 pub(crate) use index::Index;
 
@@ -72,7 +72,7 @@ pub(crate) struct Compiled {
     /// The rules that name no tenant, in order.
     pub(crate) everywhere_rules: Vec<RuleNo>,
     /// The rules that name tenants, by what they need: where a user's tenants are found from.
-    pub(crate) elsewhere: Index,
+    pub(crate) somewhere: Index,
 }
 
 impl Compiled {

@@ -6,10 +6,11 @@
 mod value;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::error::{Key, PolicyError, PolicyErrors, Problem};
+use crate::error::{Key, PolicyError, PolicyErrors, Problem, Source};
 use crate::rule::{Effect, List, Rule, RuleUser, Text};
 use value::{Spanned, Table, Value};
 
@@ -45,22 +46,35 @@ impl PolicyConfig {
     ///
     /// One [`Problem::Syntax`] if the text is no TOML, or not a list of `[[rules]]`.
     pub fn from_toml(text: &str) -> Result<Self, PolicyErrors> {
-        toml::from_str(text).map_err(|error| {
-            let message = match error.message() {
-                // The parser's own name for the type shows up here, and helps nobody.
-                date if date.contains("datetime") => "no key of a policy takes a date".to_owned(),
-                message => message.lines().collect::<Vec<_>>().join(", "),
-            };
-            let error = PolicyError {
-                rule: None,
-                id: None,
-                key: Key::Whole,
-                span: error.span(),
-                line: None,
-                problem: Problem::Syntax { message },
-            };
-            PolicyErrors::one(error).located_in(text)
-        })
+        Self::read(None, text)
+    }
+
+    pub(crate) fn read(file: Option<&str>, text: &str) -> Result<Self, PolicyErrors> {
+        let source = Arc::new(Source::new(file, text));
+        let read = toml::from_str::<Self>(text);
+        let mut config = read.map_err(|error| PolicyErrors::one(syntax(&error, &source)))?;
+        for rule in &mut config.rules {
+            rule.source = Some(Arc::clone(&source));
+        }
+        Ok(config)
+    }
+}
+
+fn syntax(error: &toml::de::Error, source: &Source) -> PolicyError {
+    let message = match error.message() {
+        // The parser's own name for the type shows up here, and helps nobody.
+        date if date.contains("datetime") => "no key of a policy takes a date".to_owned(),
+        message => message.lines().collect::<Vec<_>>().join(", "),
+    };
+    let span = error.span();
+    PolicyError {
+        rule: None,
+        id: None,
+        key: Key::Whole,
+        file: source.file.clone(),
+        line: span.as_ref().map(|span| source.line(span.start)),
+        span,
+        problem: Problem::Syntax { message },
     }
 }
 
