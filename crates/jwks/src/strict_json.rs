@@ -380,3 +380,7 @@ mod tests {
         assert_eq!(format!("{object:?} {:?}", object.get("canary")), "Object(1) Some(String(…))");
     }
 }
+
+#[cfg(test)]
+#[path = "strict_json_properties.rs"]
+mod properties;

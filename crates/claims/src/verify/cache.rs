@@ -25,8 +25,8 @@ const MAX_CACHED_LEN: usize = 8 * 1024;
 /// How many tokens share a lock, and may be looked at for one.
 const WAYS: usize = 16;
 
-pub(super) struct TokenCache {
-    hashing: RandomState,
+pub(super) struct TokenCache<S = RandomState> {
+    hashing: S,
     rows: Box<[RwLock<Row>]>,
 }
 
@@ -62,9 +62,15 @@ pub(super) enum Proof {
 impl TokenCache {
     /// Room for this many tokens, and for at most four times as many.
     pub(super) fn new(tokens: usize) -> Self {
+        Self::with_hashing(tokens, RandomState::new())
+    }
+}
+
+impl<S: BuildHasher> TokenCache<S> {
+    fn with_hashing(tokens: usize, hashing: S) -> Self {
         let rows = (tokens / (WAYS / 2)).max(1).next_power_of_two();
         let row = || RwLock::new(Row::default());
-        Self { hashing: RandomState::new(), rows: (0..rows).map(|_| row()).collect() }
+        Self { hashing, rows: (0..rows).map(|_| row()).collect() }
     }
 
     pub(super) fn find(&self, token: &str, now: u64) -> Option<Hit> {
@@ -113,8 +119,63 @@ impl TokenCache {
 }
 
 /// Shows the size, never a token.
-impl fmt::Debug for TokenCache {
+impl<S> fmt::Debug for TokenCache<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenCache").field("places", &(self.rows.len() * WAYS)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{BuildHasherDefault, Hasher};
+    use std::sync::OnceLock;
+
+    use super::*;
+    use crate::user::{TokenKind, Verified};
+    use crate::{Groups, UnknownGroups, UserId};
+
+    /// Every token has the same hash.
+    #[derive(Default)]
+    struct Constant;
+
+    impl Hasher for Constant {
+        fn finish(&self) -> u64 {
+            7
+        }
+
+        fn write(&mut self, _: &[u8]) {}
+    }
+
+    fn hit(subject: &str) -> Hit {
+        let user = VerifiedUser::new(Verified {
+            id: UserId::new("i".parse().unwrap(), None, subject.parse().unwrap()),
+            kind: TokenKind::Access,
+            username: None,
+            email: None,
+            name: None,
+            groups: Groups::Unknown(UnknownGroups::Absent),
+            roles: Default::default(),
+            scopes: Default::default(),
+            client_id: None,
+            expires_at: 100,
+            payload: Box::default(),
+            claims: OnceLock::new(),
+        });
+        let window = Window { expiry: 100, not_before: 0, issued_at: 0 };
+        Hit { user, proof: Proof::Introspection, window, until: 100 }
+    }
+
+    #[test]
+    fn two_tokens_with_one_hash_are_two_users() {
+        let cache = TokenCache::with_hashing(10, BuildHasherDefault::<Constant>::default());
+        let subject =
+            |token: &str| cache.find(token, 1).map(|hit| hit.user.subject().as_str().to_owned());
+        cache.insert("token of ada", hit("ada"), 1);
+        assert_eq!(subject("token of bob"), None);
+        cache.insert("token of bob", hit("bob"), 1);
+        assert_eq!(subject("token of ada").as_deref(), Some("ada"));
+        assert_eq!(subject("token of bob").as_deref(), Some("bob"));
+        cache.insert("token of ada", hit("ada again"), 1);
+        assert_eq!((cache.len(), subject("token of ada").as_deref()), (2, Some("ada again")));
     }
 }

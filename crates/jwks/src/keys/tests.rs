@@ -160,6 +160,9 @@ fn a_key_is_chosen_by_id_and_algorithm() {
     assert_eq!(find(Some(""), Algorithm::Rs256), Err(NoKey::Unknown));
     assert_eq!(find(None, Algorithm::Rs256), Ok(()));
     assert_eq!(find(None, Algorithm::Es256), Err(NoKey::Unknown));
+    // Not unknown: no newer key set would have it, so nobody need ask for one.
+    assert_eq!(find(None, Algorithm::Hs256), Err(NoKey::WrongAlgorithm));
+    assert_eq!(find(Some("other"), Algorithm::Hs256), Err(NoKey::WrongAlgorithm));
 }
 
 #[test]

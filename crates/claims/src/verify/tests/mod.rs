@@ -7,4 +7,5 @@ mod mint;
 mod outside;
 mod peers;
 mod profiles;
+mod properties;
 mod refuses;
