@@ -4,7 +4,8 @@
 //! It runs with `BONAFIDE_REAL=1`, after `tests/real/install` and `cargo build -p mcp-proxy`; `BONAFIDE_PROXY` names
 //! another binary. `.ci/real` does it all. Without `BONAFIDE_REAL` every check says that it was skipped.
 //!
-//! All checks share one set of processes and run one after the other. They end with this process.
+//! All checks share one set of processes and run one after the other. The processes end with this one, also when a
+//! check panics; if it is killed, only the proxy is left.
 
 mod backends;
 mod caller;
