@@ -45,6 +45,10 @@ fn check(what: &'static str, text: &str) -> Result<(), IdError> {
     if text.len() > MAX_ID_LEN {
         return Err(IdError::TooLong { what, len: text.len() });
     }
+    // Nearly all names are plain ASCII, which can be told without decoding characters.
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Ok(());
+    }
     match text.char_indices().find(|(_, c)| c.is_control()) {
         Some((at, _)) => Err(IdError::Control { what, at }),
         None => Ok(()),
@@ -209,6 +213,9 @@ mod tests {
     fn refuses_empty_long_and_control() {
         assert_eq!("".parse::<GroupName>(), Err(IdError::Empty { what: "group" }));
         assert_eq!("a\nb".parse::<Subject>(), Err(IdError::Control { what: "subject", at: 1 }));
+        assert_eq!("ä\u{85}".parse::<Subject>(), Err(IdError::Control { what: "subject", at: 2 }));
+        assert_eq!("\u{7f}".parse::<Subject>(), Err(IdError::Control { what: "subject", at: 0 }));
+        assert!("Räte ~".parse::<GroupName>().is_ok());
         assert_eq!(
             "x".repeat(MAX_ID_LEN + 1).parse::<Issuer>(),
             Err(IdError::TooLong { what: "issuer", len: MAX_ID_LEN + 1 })

@@ -14,6 +14,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -42,7 +43,11 @@ pub enum Value<'a> {
 
 /// A JSON object whose members have different names.
 #[derive(Clone, PartialEq, Default)]
-pub struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+pub struct Object<'a> {
+    members: Vec<(Cow<'a, str>, Value<'a>)>,
+    /// One bit for each [`kind`] of name, so that most names that are not there need no search.
+    kinds: u128,
+}
 
 /// A text that is not a JSON object, or says something twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -81,24 +86,27 @@ impl<'a> Object<'a> {
     /// The member of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {
-        self.0.iter().find(|(have, _)| have == name).map(|(_, value)| value)
+        if self.kinds & 1 << kind(name) == 0 {
+            return None;
+        }
+        self.members.iter().find(|(have, _)| have == name).map(|(_, value)| value)
     }
 
     /// All members, in the order of the text.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
-        self.0.iter().map(|(name, value)| (&**name, value))
+        self.members.iter().map(|(name, value)| (&**name, value))
     }
 
     /// How many members there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.members.len()
     }
 
     /// Whether there is no member.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.members.is_empty()
     }
 }
 
@@ -148,7 +156,7 @@ impl fmt::Debug for Value<'_> {
 /// Counts the members, shows none.
 impl fmt::Debug for Object<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Object({})", self.0.len())
+        write!(f, "Object({})", self.members.len())
     }
 }
 
@@ -218,7 +226,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value<'de>, A::Error> {
         let seed = self.deeper()?;
-        let mut array = Vec::new();
+        let mut array = Vec::with_capacity(if self.depth == 1 { 16 } else { 2 });
         while let Some(item) = items.next_element_seed(seed)? {
             array.push(item);
         }
@@ -227,19 +235,22 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value<'de>, A::Error> {
         let seed = self.deeper()?;
-        let mut object = Vec::with_capacity(8);
-        let mut seen = Seen::default();
+        // A payload has about twenty claims, anything within it a few members.
+        let capacity = if self.depth == 0 { 24 } else { 4 };
+        let mut object = Object { members: Vec::with_capacity(capacity), kinds: 0 };
+        let mut many = None;
         while let Some(name) = members.next_key_seed(Name)? {
             if object.is_empty() && name == NUMBER_IN_DISGUISE {
                 return number(&mut members);
             }
-            if !seen.first_time(&name, &object) {
+            if !object.lacks(&name, &mut many) {
                 self.fault.set(JsonError::DuplicateMember);
                 return Err(A::Error::custom("duplicate"));
             }
-            object.push((name, members.next_value_seed(seed)?));
+            object.kinds |= 1 << kind(&name);
+            object.members.push((name, members.next_value_seed(seed)?));
         }
-        Ok(Value::Object(Object(object)))
+        Ok(Value::Object(object))
     }
 }
 
@@ -281,32 +292,17 @@ impl<'de> Visitor<'de> for Name {
     }
 }
 
-/// Which names an object had so far. One bit for each kind of name keeps most comparisons away; an object
-/// with many members gets a real set, so that none costs more than its length.
-#[derive(Default)]
-struct Seen {
-    kinds: u128,
-    many: Option<std::collections::HashSet<Box<str>>>,
-}
+/// An object with more members than this gets a set of their names, so that none costs more than its length.
+const MANY: usize = 48;
 
-impl Seen {
-    const MANY: usize = 48;
-
-    fn first_time(&mut self, name: &str, object: &[(Cow<'_, str>, Value<'_>)]) -> bool {
-        if let Some(many) = &mut self.many {
-            return many.insert(name.into());
+impl Object<'_> {
+    /// Whether there is no member of that name yet.
+    fn lacks(&self, name: &str, many: &mut Option<HashSet<Box<str>>>) -> bool {
+        if self.members.len() < MANY {
+            return self.get(name).is_none();
         }
-        if object.len() >= Self::MANY {
-            let mut many: std::collections::HashSet<Box<str>> =
-                object.iter().map(|(name, _)| Box::from(&**name)).collect();
-            let first = many.insert(name.into());
-            self.many = Some(many);
-            return first;
-        }
-        let kind = 1_u128 << kind(name);
-        let maybe = self.kinds & kind != 0;
-        self.kinds |= kind;
-        !maybe || object.iter().all(|(have, _)| have != name)
+        let names = || self.members.iter().map(|(name, _)| Box::from(&**name)).collect();
+        many.get_or_insert_with(names).insert(name.into())
     }
 }
 

@@ -1,38 +1,52 @@
 //! The file and who may read it.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::open::OpenError;
 
+/// Held while a file is opened: see [`create`].
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// One opening at a time in this process.
+pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
+    OPENING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Makes the file if there is none, and refuses one that others can read. Gives its absolute path.
 ///
-/// SQLite gives the files that it puts beside it (`-wal`, `-shm`) the same permissions.
+/// SQLite gives the files that it puts beside it (`-wal`, `-shm`, `-journal`) the same permissions.
 pub(crate) fn prepare(path: &Path) -> Result<PathBuf, OpenError> {
     let failed = |source| OpenError::File { path: path.to_owned(), source };
-    let file = create(path).map_err(failed)?;
-    let is_file = file.metadata().map_err(failed)?.is_file();
-    drop(file);
-    if !is_file {
+    create(path).map_err(failed)?;
+    if !fs::metadata(path).map_err(failed)?.is_file() {
         return Err(OpenError::NotAFile { path: path.to_owned() });
     }
     // Absolute, so that it stays the same file when the working directory changes, and so that no name,
     // like `:memory:`, means anything special to SQLite.
     let path = fs::canonicalize(path).map_err(failed)?;
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
         check_owner_only(&with_suffix(&path, suffix))?;
     }
     Ok(path)
 }
 
-fn create(path: &Path) -> io::Result<File> {
+/// Makes the file, and never opens one that is there. When a process closes a file, the system drops all of its
+/// locks on that file, also those that SQLite holds through another descriptor, and another process would
+/// take the write-ahead log for abandoned. For the same reason nobody in this process may begin to use the
+/// new file before it is closed here.
+fn create(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(unix)]

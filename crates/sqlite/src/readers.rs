@@ -10,31 +10,34 @@ use crate::open::{self, OpenError};
 
 /// Some connections, each used by one thread at a time and for some microseconds.
 pub(crate) struct Readers {
-    connections: Box<[Mutex<Connection>]>,
+    first: Mutex<Connection>,
+    others: Box<[Mutex<Connection>]>,
     next: AtomicUsize,
 }
 
 impl Readers {
     pub(crate) fn open(path: &Path, count: usize) -> Result<Self, OpenError> {
-        let connections = (0..count.max(1)).map(|_| Ok(Mutex::new(open::reader(path)?)));
+        let others = (1..count).map(|_| Ok(Mutex::new(open::reader(path)?)));
         Ok(Self {
-            connections: connections.collect::<Result<_, OpenError>>()?,
+            first: Mutex::new(open::reader(path)?),
+            others: others.collect::<Result<_, OpenError>>()?,
             next: AtomicUsize::new(0),
         })
     }
 
     /// A free connection. When all are in use, waits for one of them in turn.
-    pub(crate) fn free(&self) -> Option<MutexGuard<'_, Connection>> {
+    pub(crate) fn free(&self) -> MutexGuard<'_, Connection> {
         // From the first one on, so that few of them hold the pages that are read most.
-        let free = self.connections.iter().find_map(|connection| match connection.try_lock() {
+        let mut all = std::iter::once(&self.first).chain(&self.others);
+        let free = all.find_map(|connection| match connection.try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         });
-        free.or_else(|| {
-            let turn = self.next.fetch_add(1, Ordering::Relaxed);
-            let connection = self.connections.get(turn.checked_rem(self.connections.len())?)?;
-            Some(connection.lock().unwrap_or_else(PoisonError::into_inner))
+        free.unwrap_or_else(|| {
+            let turn = self.next.fetch_add(1, Ordering::Relaxed) % (self.others.len() + 1);
+            let connection = self.others.get(turn).unwrap_or(&self.first);
+            connection.lock().unwrap_or_else(PoisonError::into_inner)
         })
     }
 }

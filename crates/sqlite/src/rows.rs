@@ -15,13 +15,15 @@ type Result<T> = std::result::Result<T, RowError>;
 pub(crate) fn shelf(connection: &Connection, owner: Owner<'_>) -> Result<Shelf> {
     let mut statement = connection.prepare_cached(
         "SELECT name, envelope, unix_seconds FROM secrets
-         WHERE issuer = ?1 AND directory = ?2 AND subject = ?3 AND tenant = ?4 ORDER BY name",
+         WHERE issuer = ?1 AND directory = ?2 AND subject = ?3 AND tenant = ?4",
     )?;
     let mut rows = statement.query(owner.parts())?;
     let mut shelf = Vec::new();
     while let Some(row) = rows.next()? {
         shelf.push((name(row, 0)?, record(row, 1)?));
     }
+    // They come in this order, though SQLite does not promise it; asking for it more than doubles the time.
+    shelf.sort_by(|(a, _): &(SecretName, Record), (b, _)| a.cmp(b));
     Ok(shelf.into())
 }
 

@@ -32,7 +32,7 @@ const MAX_READERS: usize = 8;
 
 /// Sealed secrets in one SQLite file. Several processes may use the file at once.
 ///
-/// Reads run on the calling thread: a row at hand costs well under a microsecond, one from the file about
+/// Reads run on the calling thread: a row at hand costs less than a microsecond, one from the file about
 /// five, and a hop to another thread would cost more than either. Changes run on a thread of their own;
 /// they are on the disk when they return, and those that come together share a sync.
 ///
@@ -82,28 +82,33 @@ impl SqliteVault {
         &self.path
     }
 
-    /// All rows of one owner: from the cache, or from the file on this thread.
+    /// All rows of one owner.
     async fn shelf(&self, owner: Owner<'_>) -> Result<Shelf, StoreError> {
+        match self.shelf_here(owner) {
+            Ok(shelf) => Ok(shelf),
+            // Locked, as when another process recovers the log: waited for elsewhere. In a box, because this
+            // is rare, and the future of every read would have to be large enough for it.
+            Err(RowError::Busy(_)) => Box::pin(self.shelf_elsewhere(owner)).await,
+            Err(RowError::Store(error)) => Err(error),
+        }
+    }
+
+    /// From the cache or the file, on this thread and without waiting.
+    fn shelf_here(&self, owner: Owner<'_>) -> Result<Shelf, RowError> {
         let Shared { connection, freshness } = &*self.shared;
         let confirmed = freshness.confirm(connection);
         match freshness.cache().lookup(owner) {
             Lookup::Hit(shelf) if confirmed => Ok(shelf),
-            Lookup::Hit(_) => self.read_shelf(owner).await,
+            Lookup::Hit(_) => rows::shelf(&self.readers.free(), owner),
             Lookup::Miss(ticket) => {
-                let shelf = self.read_shelf(owner).await?;
+                let shelf = rows::shelf(&self.readers.free(), owner)?;
                 freshness.cache().fill(ticket, owner, &shelf);
                 Ok(shelf)
             }
         }
     }
 
-    async fn read_shelf(&self, owner: Owner<'_>) -> Result<Shelf, StoreError> {
-        match self.readers.free().map(|connection| rows::shelf(&connection, owner)) {
-            Some(Ok(shelf)) => return Ok(shelf),
-            Some(Err(RowError::Store(error))) => return Err(error),
-            // Locked, as when another process recovers the log: that is waited for elsewhere.
-            Some(Err(RowError::Busy(_))) | None => {}
-        }
+    async fn shelf_elsewhere(&self, owner: Owner<'_>) -> Result<Shelf, StoreError> {
         let (user, tenant) = (owner.user().clone(), owner.tenant().clone());
         self.writer.read(move |file| rows::shelf(file, Owner::new(&user, &tenant))).await
     }
@@ -139,6 +144,7 @@ impl SqliteVaultBuilder {
     ///
     /// As for [`SqliteVault::open`].
     pub fn open(self) -> Result<SqliteVault, OpenError> {
+        let _opening = file::one_at_a_time();
         let path = file::prepare(&self.path)?;
         let connection = open::writer(&path)?;
         let readers = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_READERS);

@@ -4,11 +4,14 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use bonafide_claims::UserId;
 use bonafide_policy::TenantId;
 use bonafide_sqlite::{OpenError, SqliteVault};
 use bonafide_vault::{Envelope, Owner, Record, SecretName, Vault};
+use rusqlite::Connection;
 
 fn alice() -> (UserId, TenantId, SecretName) {
     let user = UserId::new("https://idp.example".parse().unwrap(), None, "alice".parse().unwrap());
@@ -37,7 +40,7 @@ async fn keeps_what_was_written_when_it_is_opened_again() {
 async fn two_vaults_on_one_file_see_each_other() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bonafide.db");
-    let open = || SqliteVault::builder(&path).with_staleness(std::time::Duration::ZERO).open();
+    let open = || SqliteVault::builder(&path).with_staleness(Duration::ZERO).open();
     let (ours, theirs) = (Arc::new(open().unwrap()), open().unwrap());
     let (user, tenant, name) = alice();
     let owner = Owner::new(&user, &tenant);
@@ -83,12 +86,169 @@ fn refuses_what_is_not_its_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
     let refused = |path: &std::path::Path| SqliteVault::open(path).unwrap_err();
-    assert!(matches!(refused(directory.path()), OpenError::File { .. }));
+    assert!(matches!(refused(directory.path()), OpenError::NotAFile { .. }));
     assert!(matches!(refused(&directory.path().join("a/b")), OpenError::File { .. }));
     assert!(matches!(refused("".as_ref()), OpenError::File { .. }));
     fs::write(&path, "not a database ".repeat(1000)).unwrap();
     private(&path);
     assert!(matches!(refused(&path), OpenError::Damaged), "{:?}", refused(&path));
+}
+
+/// Opening a file a second time must not drop the locks of the first: another process would take the log for
+/// abandoned, and remove it with what is in it.
+#[cfg(target_os = "linux")]
+#[test]
+fn opening_again_keeps_the_locks_of_this_process() {
+    use std::os::unix::fs::MetadataExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bonafide.db");
+    let locks = || {
+        let inode = format!(":{} ", fs::metadata(&path).unwrap().ino());
+        let pid = format!(" {} ", std::process::id());
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().filter(|line| line.contains(&inode) && line.contains(&pid)).count()
+    };
+    let first = SqliteVault::open(&path).unwrap();
+    let before = locks();
+    if before == 0 {
+        println!("SKIPPED: this system does not show locks");
+        return;
+    }
+    let second = SqliteVault::open(&path).unwrap();
+    assert_eq!(locks(), before, "locks are lost while both are open");
+    drop(second);
+    assert_eq!(locks(), before, "locks are lost when one is closed");
+    drop(first);
+}
+
+#[test]
+fn refuses_the_database_of_something_else_and_leaves_it_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, statement) in [
+        ("table.db", "CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)"),
+        ("application.db", "PRAGMA application_id = 7"),
+        ("both.db", "PRAGMA application_id = 7; CREATE TABLE secrets (x)"),
+    ] {
+        let path = directory.path().join(name);
+        Connection::open(&path).unwrap().execute_batch(statement).unwrap();
+        private(&path);
+        let before = fs::read(&path).unwrap();
+        assert!(matches!(SqliteVault::open(&path), Err(OpenError::Foreign)), "{name}");
+        assert_eq!(fs::read(&path).unwrap(), before, "{name}");
+    }
+}
+
+#[test]
+fn refuses_a_file_from_the_future() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bonafide.db");
+    drop(SqliteVault::open(&path).unwrap());
+    for version in [2, 1_000_000, -1] {
+        let file = Connection::open(&path).unwrap();
+        file.pragma_update(None, "user_version", version).unwrap();
+        drop(file);
+        let error = SqliteVault::open(&path).unwrap_err();
+        assert!(matches!(error, OpenError::Newer { known: 1, .. }), "{version}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn notices_damage_when_it_opens() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bonafide.db");
+    let vault = SqliteVault::open(&path).unwrap();
+    let (user, tenant, _) = alice();
+    let owner = Owner::new(&user, &tenant);
+    for number in 0..200_u8 {
+        let name = format!("NAME_{number}").parse().unwrap();
+        vault.write(owner, &name, record(number)).await.unwrap();
+    }
+    drop(vault);
+    let mut bytes = fs::read(&path).unwrap();
+    let (from, to) = (4096 * 2, 4096 * 3);
+    bytes[from..to].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+    assert!(matches!(SqliteVault::open(&path), Err(OpenError::Damaged)));
+}
+
+#[test]
+fn many_may_open_a_new_file_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..10 {
+        let path = directory.path().join(format!("{round}.db"));
+        std::thread::scope(|scope| {
+            let opened: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| SqliteVault::open(&path).map(drop))).collect();
+            for opened in opened {
+                opened.join().unwrap().unwrap();
+            }
+        });
+    }
+}
+
+/// As an administrator's command does that changes much at once.
+#[tokio::test]
+async fn waits_for_another_process_to_finish_its_change_and_reads_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bonafide.db");
+    let vault = Arc::new(SqliteVault::builder(&path).with_cached_owners(0).open().unwrap());
+    let (user, tenant, name) = alice();
+    vault.write(Owner::new(&user, &tenant), &name, record(1)).await.unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE; UPDATE secrets SET unix_seconds = 5").unwrap();
+    let waiting = tokio::spawn({
+        let (vault, user, tenant, name) =
+            (Arc::clone(&vault), user.clone(), tenant.clone(), name.clone());
+        async move { vault.write(Owner::new(&user, &tenant), &name, record(2)).await }
+    });
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let read =
+            vault.read(Owner::new(&user, &tenant), std::slice::from_ref(&name)).await.unwrap();
+        assert_eq!(read, [Some(record(1))]);
+    }
+    assert!(!waiting.is_finished());
+    other.execute_batch("COMMIT").unwrap();
+    waiting.await.unwrap().unwrap();
+    let read = vault.read(Owner::new(&user, &tenant), &[name]).await.unwrap();
+    assert_eq!(read, [Some(record(2))]);
+}
+
+/// What another process changes is seen when the staleness that was allowed is over, and not much later.
+#[tokio::test]
+async fn changes_elsewhere_are_seen_within_the_staleness() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bonafide.db");
+    let vault = SqliteVault::builder(&path).with_staleness(Duration::from_millis(50)).open();
+    let (vault, other) = (vault.unwrap(), SqliteVault::open(&path).unwrap());
+    let (user, tenant, name) = alice();
+    let (owner, names) = (Owner::new(&user, &tenant), [name]);
+    let jira = "jira".parse().unwrap();
+    for round in 0..10 {
+        vault.read(owner, &names).await.unwrap();
+        other.write(owner, &names[0], record(round)).await.unwrap();
+        // A change of our own, to something else, does not hide theirs.
+        vault.write(Owner::new(&user, &jira), &names[0], record(round)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        assert_eq!(vault.read(owner, &names).await.unwrap(), [Some(record(round))], "{round}");
+    }
+}
+
+#[tokio::test]
+async fn queued_changes_are_made_before_it_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bonafide.db");
+    let vault = SqliteVault::open(&path).unwrap();
+    let (user, tenant, _) = alice();
+    for number in 0..100_u8 {
+        let name = format!("NAME_{number}").parse().unwrap();
+        let mut write = vault.write(Owner::new(&user, &tenant), &name, record(number));
+        let polled = std::future::poll_fn(|context| Poll::Ready(write.as_mut().poll(context)));
+        drop(polled.await);
+    }
+    drop(vault);
+    let vault = SqliteVault::open(&path).unwrap();
+    assert_eq!(vault.list(Owner::new(&user, &tenant)).await.unwrap().len(), 100);
 }
 
 fn private(path: &std::path::Path) {

@@ -1,7 +1,15 @@
-//! Identity provider, MCP backend and clock for testing code that uses bonafide.
+//! Identity provider and MCP backend for testing code that uses bonafide.
 //!
 //! Everything here is real where it counts: keys are generated, tokens are signed, HTTP is spoken. What a
 //! test gets as a `VerifiedUser` went through the verifier.
+//!
+//! ```
+//! use bonafide_testkit::Issuer;
+//!
+//! let idp = Issuer::new("https://idp.example");
+//! let alice = idp.user("alice").with_groups(["staff"]);
+//! assert_eq!(alice.verified().subject().as_str(), "alice");
+//! ```
 //!
 //! A test kit fails loudly: what would be an error elsewhere is a panic here.
 //!

@@ -1,12 +1,13 @@
 //! Sealed rows that a store keeps at hand.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bonafide_claims::UserId;
 use bonafide_policy::TenantId;
+use foldhash::fast::RandomState;
 
 use crate::name::SecretName;
 use crate::owner::Owner;
@@ -45,6 +46,7 @@ pub type Shelf = Arc<[(SecretName, Record)]>;
 /// ```
 pub struct ReadCache {
     sets: Box<[Mutex<Set>]>,
+    /// Seeded anew for each cache. Who could make it collide would only push rows out of one set.
     hasher: RandomState,
     /// Raised by [`forget_all`](Self::forget_all): what was kept before is not valid any more.
     generation: AtomicU64,
@@ -96,7 +98,7 @@ impl ReadCache {
     pub fn new(owners: usize) -> Self {
         Self {
             sets: (0..owners.div_ceil(WAYS)).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             generation: AtomicU64::new(0),
         }
     }

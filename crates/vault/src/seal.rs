@@ -125,6 +125,18 @@ impl Sealer {
         key.seal(nonce, name, value)
     }
 
+    /// What another program may have sealed.
+    #[cfg(test)]
+    pub(crate) fn seal_bytes(
+        &self,
+        owner: Owner<'_>,
+        name: &SecretName,
+        value: &[u8],
+    ) -> Result<Envelope, SealError> {
+        let key = OwnerKey::new(self.keyring.sealing(), owner);
+        key.map_err(|_| SealError::Crypto)?.seal([7; NONCE_LEN], name, value)
+    }
+
     /// Whether `envelope` opens as the secret `name` of `owner`. What is in it is wiped at once.
     ///
     /// # Errors
@@ -137,6 +149,17 @@ impl Sealer {
         envelope: &Envelope,
     ) -> Result<(), OpenError> {
         self.opener(owner).open(name, envelope).map(drop)
+    }
+
+    /// The same value sealed with the newest key; `None` if `envelope` does not open.
+    pub(crate) fn reseal(
+        &self,
+        owner: Owner<'_>,
+        name: &SecretName,
+        envelope: &Envelope,
+    ) -> Option<Envelope> {
+        let value = self.opener(owner).open(name, envelope).ok()?;
+        self.seal(owner, name, &value).ok()
     }
 
     /// Opens the secrets of one owner, and derives each key once.

@@ -177,3 +177,10 @@ fn nothing_shows_the_value() {
     let shown = format!("{envelope:?} {sealer:?} {error} {error:?} {refused} {refused:?}");
     assert!(!shown.contains("canary"), "{shown}");
 }
+
+#[test]
+fn refuses_what_is_not_text() {
+    let (sealer, alice) = (sealer(), Place::alice());
+    let envelope = sealer.seal_bytes(alice.owner(), &alice.name, b"\xff\xfe").unwrap();
+    assert_eq!(alice.open(&sealer, &envelope), Err(OpenError::NotText));
+}

@@ -21,9 +21,16 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn read(claims: &Object<'_>) -> Result<Self, VerifyError> {
-        let expiry = date(claims, Claim::Expiry, f64::floor)?;
+        if claims.get(Claim::Expiry.as_str()).is_none() {
+            return Err(VerifyError::Missing { claim: Claim::Expiry });
+        }
+        Self::read_or(claims, 0)
+    }
+
+    /// With `expiry` where the claims have none.
+    pub(super) fn read_or(claims: &Object<'_>, expiry: u64) -> Result<Self, VerifyError> {
         Ok(Self {
-            expiry: expiry.ok_or(VerifyError::Missing { claim: Claim::Expiry })?,
+            expiry: date(claims, Claim::Expiry, f64::floor)?.unwrap_or(expiry),
             not_before: date(claims, Claim::NotBefore, f64::ceil)?.unwrap_or(0),
             issued_at: date(claims, Claim::IssuedAt, f64::ceil)?.unwrap_or(0),
         })

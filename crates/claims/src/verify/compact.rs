@@ -41,6 +41,11 @@ fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {
     if part.is_empty() {
         return Err(VerifyError::NotCompact);
     }
+    // Exact, so that the payload can be kept as it is. A length that no text has is found by the decoder.
+    let mut bytes = vec![0; part.len() / 4 * 3 + part.len() % 4 * 3 / 4];
     // A dot too many is no character of base64url.
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| VerifyError::NotCompact)
+    match URL_SAFE_NO_PAD.decode_slice(part, &mut bytes) {
+        Ok(len) if len == bytes.len() => Ok(bytes),
+        _ => Err(VerifyError::NotCompact),
+    }
 }

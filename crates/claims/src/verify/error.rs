@@ -4,6 +4,8 @@ use std::fmt;
 
 use bonafide_jwks::KeysUnavailable;
 
+use super::introspection::IntrospectionUnavailable;
+
 /// Why a token is refused.
 ///
 /// The message names the check that failed, for the operator. It never has a value of the token in it. The
@@ -95,6 +97,12 @@ pub enum VerifyError {
     /// `iat` is still to come.
     #[error("the token's `iat` is in the future: compare the clocks")]
     IssuedInFuture,
+    /// The issuer says that the token is not active: RFC 7662, section 2.2.
+    #[error("the issuer says that the token is not active")]
+    Inactive,
+    /// The issuer cannot be asked about the token.
+    #[error("the issuer cannot be asked about the token now")]
+    IntrospectionUnavailable(#[source] IntrospectionUnavailable),
     /// The issuer's keys cannot be fetched, so nothing can be said about the token.
     #[error("the token cannot be checked now")]
     KeysUnavailable(#[source] KeysUnavailable),
@@ -115,7 +123,9 @@ impl VerifyError {
     #[must_use]
     pub fn kind(&self) -> VerifyErrorKind {
         match self {
-            Self::KeysUnavailable(_) => VerifyErrorKind::Unavailable,
+            Self::KeysUnavailable(_) | Self::IntrospectionUnavailable(_) => {
+                VerifyErrorKind::Unavailable
+            }
             _ => VerifyErrorKind::Token,
         }
     }
@@ -125,7 +135,9 @@ impl VerifyError {
     #[must_use]
     pub fn description(&self) -> &'static str {
         match self {
-            Self::KeysUnavailable(_) => "The token cannot be checked at the moment",
+            Self::KeysUnavailable(_) | Self::IntrospectionUnavailable(_) => {
+                "The token cannot be checked at the moment"
+            }
             Self::Expired => "The token expired",
             Self::NotYetValid | Self::IssuedInFuture => "The token is not valid yet",
             Self::WrongAudience => "The token is meant for another audience",

@@ -111,45 +111,47 @@ fn overage(claims: &Object<'_>, path: Option<&ClaimPath>) -> bool {
 /// A list of names, or nothing if one of them is none.
 fn names<T: std::str::FromStr + Ord>(value: &Value<'_>) -> Option<NameSet<T>> {
     let items = value.as_array()?;
-    items.iter().map(|item| item.as_str()?.parse().ok()).collect()
+    let mut names = Vec::with_capacity(items.len());
+    for item in items {
+        names.push(item.as_str()?.parse().ok()?);
+    }
+    Some(names.into_iter().collect())
 }
 
 fn roles(claims: &Object<'_>, sources: &[RoleSource]) -> Result<NameSet<RoleName>, VerifyError> {
-    let malformed = VerifyError::Malformed { claim: Claim::Roles };
+    let malformed = || VerifyError::Malformed { claim: Claim::Roles };
     let mut found: Vec<RoleName> = Vec::new();
     for source in sources {
         let Some(value) = source.path.find(claims) else { continue };
-        for role in list(value).ok_or_else(|| malformed.clone())? {
+        for role in list(value) {
+            let role = role.ok_or_else(malformed)?;
             let role = match &source.client {
                 None => role.parse(),
                 Some(client) => format!("{client}:{role}").parse(),
             };
-            found.push(role.map_err(|_| malformed.clone())?);
+            found.push(role.map_err(|_| malformed())?);
         }
     }
     Ok(found.into_iter().collect())
-}
-
-/// A list of strings, or a single one.
-fn list<'v>(value: &'v Value<'_>) -> Option<Vec<&'v str>> {
-    match value {
-        Value::String(text) => Some(vec![text]),
-        Value::Array(items) => items.iter().map(Value::as_str).collect(),
-        _ => None,
-    }
 }
 
 /// `scope` (RFC 8693, section 4.2: one string) and `scp` (Microsoft: one string; Okta: a list).
 fn scopes(claims: &Object<'_>) -> Result<NameSet<Scope>, VerifyError> {
     let malformed = || VerifyError::Malformed { claim: Claim::Scope };
     let mut found: Vec<Scope> = Vec::new();
-    for name in ["scope", "scp"] {
-        let Some(value) = claims.get(name) else { continue };
-        for text in list(value).ok_or_else(malformed)? {
+    for value in ["scope", "scp"].into_iter().filter_map(|name| claims.get(name)) {
+        for text in list(value) {
+            let text = text.ok_or_else(malformed)?;
             for scope in text.split(' ').filter(|scope| !scope.is_empty()) {
                 found.push(scope.parse().map_err(|_| malformed())?);
             }
         }
     }
     Ok(found.into_iter().collect())
+}
+
+/// A list of strings, or a single one. None for whatever is no string.
+fn list<'v>(value: &'v Value<'_>) -> impl Iterator<Item = Option<&'v str>> {
+    let items = value.as_array().unwrap_or(std::slice::from_ref(value));
+    items.iter().map(Value::as_str)
 }

@@ -8,6 +8,7 @@ use bonafide_jwks::{Algorithm, KeySource};
 
 use super::claim_map::ClaimMap;
 use super::profile::{IssuerRule, Profile};
+use super::resolver::GroupResolver;
 use crate::ids::Issuer;
 use crate::user::TokenKind;
 
@@ -23,6 +24,7 @@ pub struct TrustedIssuer {
     pub(super) kind: TokenKind,
     /// In seconds.
     pub(super) leeway: u64,
+    pub(super) resolver: Option<Arc<dyn GroupResolver>>,
 }
 
 /// Builds a [`TrustedIssuer`].
@@ -36,6 +38,7 @@ pub struct TrustedIssuerBuilder {
     kind: Option<TokenKind>,
     leeway: Duration,
     map: ClaimMap,
+    resolver: Option<Arc<dyn GroupResolver>>,
 }
 
 /// Terms under which no token can be verified safely.
@@ -109,6 +112,7 @@ impl TrustedIssuer {
             kind: None,
             leeway: Duration::from_secs(60),
             map: ClaimMap::new(),
+            resolver: None,
         }
     }
 
@@ -174,6 +178,16 @@ impl TrustedIssuerBuilder {
         self
     }
 
+    /// Whom to ask for the groups of a user who is in more than the token can hold. Without, they are
+    /// [unknown](crate::UnknownGroups::Overage).
+    ///
+    /// Verification waits for the answer then, and never fails because of it: groups that could not be looked
+    /// up are [unknown](crate::UnknownGroups::Unresolved).
+    pub fn with_group_resolver(mut self, resolver: Arc<dyn GroupResolver>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
     /// The issuer on these terms.
     ///
     /// # Errors
@@ -198,6 +212,7 @@ impl TrustedIssuerBuilder {
             kind: self.kind.unwrap_or(profile.rules.kind),
             profile,
             leeway: self.leeway.as_secs(),
+            resolver: self.resolver,
         })
     }
 }

@@ -1,22 +1,26 @@
 //! From a token to a user.
 
 mod builder;
+mod cache;
 mod check;
 mod claim_map;
 mod claim_path;
 mod compact;
 mod error;
 mod extract;
+mod graph;
 mod header;
+mod introspection;
 mod issuer;
 mod profile;
+mod resolver;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bonafide_jwks::strict_json::{self, Object};
+use bonafide_jwks::strict_json;
 use bonafide_jwks::{Algorithm, Clock, KeySet, KeySource, NoKey};
 
 pub use builder::VerifierBuilder;
@@ -24,11 +28,17 @@ pub use claim_map::ClaimMap;
 pub use claim_path::{ClaimPath, PathError};
 pub use compact::MAX_TOKEN_LEN;
 pub use error::{Claim, VerifyError, VerifyErrorKind};
+pub use graph::{GraphBuildError, GraphError, GraphGroups, GraphGroupsBuilder};
+pub use introspection::{
+    Introspection, IntrospectionBuilder, IntrospectionError, IntrospectionUnavailable,
+};
 pub use issuer::{BuildError, MAX_LEEWAY, TrustedIssuer, TrustedIssuerBuilder};
 pub use profile::{Profile, UnknownProfile};
+pub use resolver::{GroupResolver, GroupsUnavailable};
 
 use crate::user::VerifiedUser;
 use builder::Issuers;
+use cache::{Hit, Proof, TokenCache};
 use check::Window;
 use compact::Compact;
 use header::Header;
@@ -45,6 +55,8 @@ pub struct Verifier {
 struct Shared {
     issuers: Issuers,
     clock: Arc<dyn Clock>,
+    cache: Option<TokenCache>,
+    introspection: Option<Introspection>,
 }
 
 impl Verifier {
@@ -68,41 +80,81 @@ impl Verifier {
     /// When the token is not good, or when the keys that it needs cannot be fetched:
     /// [`VerifyError::kind`] tells the two apart.
     pub async fn verify(&self, token: &str) -> Result<VerifiedUser, VerifyError> {
+        let now = seconds(self.shared.clock.now());
+        if let Some(known) = self.shared.known(token, now) {
+            return known;
+        }
+        if let Some(introspection) = self.shared.introspection.as_ref().filter(|_| !is_jws(token)) {
+            return self.introspect(introspection, token, now).await;
+        }
         let compact = Compact::read(token)?;
         let header = Header::read(&compact.header)?;
         let claims = strict_json::parse(&compact.payload).map_err(|_| VerifyError::Payload)?;
         let issuer = check::text(&claims, Claim::Issuer)?;
-        let trusted = self.shared.issuers.find(issuer).ok_or(VerifyError::UnknownIssuer)?;
+        let (at, trusted) = self.shared.issuers.find(issuer).ok_or(VerifyError::UnknownIssuer)?;
         if !trusted.algorithms.contains(&header.algorithm) {
             return Err(VerifyError::AlgorithmNotAllowed);
         }
         let kid = header.kid()?;
         let keys = keys_for(&*trusted.keys, kid, header.algorithm).await?;
-        let mut verified = {
-            let candidates = keys.candidates(kid, header.algorithm).map_err(no_key)?;
-            let key = candidates
-                .verify(compact.signed, &compact.signature)
-                .map_err(|_| VerifyError::BadSignature)?;
-            let window = self.check(issuer, &header, &claims, trusted)?;
-            check::directory(issuer, &claims, key, trusted)?;
-            extract::user(issuer, &claims, &window, trusted)?
-        };
+        let candidates = keys.candidates(kid, header.algorithm).map_err(no_key)?;
+        let key = candidates
+            .verify(compact.signed, &compact.signature)
+            .map_err(|_| VerifyError::BadSignature)?;
+        check::kind(header.typ()?, &claims, trusted)?;
+        check::audience(&claims, trusted)?;
+        let window = Window::read(&claims)?;
+        window.check(seconds(self.shared.clock.now()), trusted.leeway)?;
+        check::directory(issuer, &claims, key, trusted)?;
+        let mut verified = extract::user(issuer, &claims, &window, trusted)?;
+        drop(claims);
+        let mut until = window.expiry.saturating_add(trusted.leeway);
+        if let Some(asked) = resolver::resolve(&mut verified, trusted.resolver.as_deref()).await {
+            until = until.min(now.saturating_add(asked.lifetime()));
+        }
         verified.payload = compact.payload.into_boxed_slice();
-        Ok(VerifiedUser::new(verified))
+        let user = VerifiedUser::new(verified);
+        let proof = Proof::Key { issuer: at, generation: keys.generation() };
+        self.shared.remember(token, Hit { user: user.clone(), proof, window, until }, now);
+        Ok(user)
     }
 
-    fn check(
+    /// Asks the issuer about a token that is no JWT.
+    async fn introspect(
         &self,
-        _issuer: &str,
-        header: &Header<'_>,
-        claims: &Object<'_>,
-        trusted: &TrustedIssuer,
-    ) -> Result<Window, VerifyError> {
-        check::kind(header.typ()?, claims, trusted)?;
-        check::audience(claims, trusted)?;
-        let window = Window::read(claims)?;
-        window.check(seconds(self.shared.clock.now()), trusted.leeway)?;
-        Ok(window)
+        introspection: &Introspection,
+        token: &str,
+        now: u64,
+    ) -> Result<VerifiedUser, VerifyError> {
+        let (user, window) = introspection.ask(token, now).await?;
+        let until = now.saturating_add(introspection.lifetime()).min(window.expiry);
+        let proof = Proof::Introspection;
+        self.shared.remember(token, Hit { user: user.clone(), proof, window, until }, now);
+        Ok(user)
+    }
+}
+
+impl Shared {
+    /// What is known of this token from the last time, if that still holds.
+    fn known(&self, token: &str, now: u64) -> Option<Result<VerifiedUser, VerifyError>> {
+        let hit = self.cache.as_ref()?.find(token, now)?;
+        let leeway = match hit.proof {
+            Proof::Introspection => self.introspection.as_ref()?.leeway(),
+            Proof::Key { issuer, generation } => {
+                let trusted = self.issuers.at(issuer)?;
+                if trusted.keys.current()?.generation() != generation {
+                    return None;
+                }
+                trusted.leeway
+            }
+        };
+        Some(hit.window.check(now, leeway).map(|()| hit.user))
+    }
+
+    fn remember(&self, token: &str, hit: Hit, now: u64) {
+        if let Some(cache) = &self.cache {
+            cache.insert(token, hit, now);
+        }
     }
 }
 
@@ -128,6 +180,11 @@ fn no_key(why: NoKey) -> VerifyError {
         NoKey::Ambiguous => VerifyError::AmbiguousKey,
         _ => VerifyError::UnknownKey,
     }
+}
+
+/// Three parts: a JWS, good or not. Everything else is opaque, and only its issuer can say what it means.
+fn is_jws(token: &str) -> bool {
+    token.len() <= MAX_TOKEN_LEN && token.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 /// Seconds since the Unix epoch. A clock before it counts as the epoch: then nothing is valid yet.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 
 use super::error::{CompileError, CompileErrors, Problem};
@@ -18,7 +18,10 @@ use crate::{ClaimPath, Template, Variable};
 ///
 /// Immutable and cheap to share in an `Arc`. `Debug` shows names only.
 pub struct Templates {
+    /// In the order in which `prototype` yields its names, which is the order of declaration.
     pub(crate) headers: Box<[Header]>,
+    /// All names with empty values. Rendering clones it and fills the values in, so that no name is hashed.
+    pub(crate) prototype: HeaderMap,
     variables: Vec<Variable>,
 }
 
@@ -159,7 +162,13 @@ impl TemplatesBuilder {
             errors.push(CompileError::of_builder(Kind::TooManyHeaders));
         }
         CompileErrors::unless_empty(errors)?;
-        Ok(Templates { headers: headers.into(), variables: self.variables })
+        let prototype: HeaderMap = headers
+            .iter()
+            .map(|header: &Header| (header.name.clone(), HeaderValue::from_static("")))
+            .collect();
+        let place = |header: &Header| prototype.keys().position(|name| *name == header.name);
+        headers.sort_by_key(place);
+        Ok(Templates { headers: headers.into(), prototype, variables: self.variables })
     }
 
     fn check_variables(&self) -> Vec<CompileError> {

@@ -32,9 +32,7 @@ impl<'a, S: Sink> Encoder<'a, S> {
             bytes = rest;
         }
         let (triples, rest) = bytes.as_chunks::<3>();
-        for triple in triples {
-            self.out.put(&encode(*triple));
-        }
+        self.out.put_base64(triples);
         rest.iter().for_each(|byte| self.keep(*byte));
     }
 
@@ -66,11 +64,14 @@ impl<'a, S: Sink> Encoder<'a, S> {
     }
 }
 
-fn encode([a, b, c]: [u8; 3]) -> [u8; 4] {
+/// Three bytes as four letters.
+#[inline]
+pub(super) fn encode([a, b, c]: [u8; 3]) -> [u8; 4] {
     let bits = u32::from(a) << 16 | u32::from(b) << 8 | u32::from(c);
     [18, 12, 6, 0].map(|shift| letter(bits >> shift))
 }
 
+#[inline]
 fn letter(bits: u32) -> u8 {
     ALPHABET.get((bits & 63) as usize).copied().unwrap_or_default()
 }

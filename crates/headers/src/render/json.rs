@@ -4,17 +4,30 @@ use std::fmt::{self, Write as _};
 
 use serde_json::Value as Json;
 
+use super::base64::encode;
 use super::scan::{self, Class};
 use crate::Value;
 
 /// Where a value is written; counting first and writing then goes through the same code.
 pub(super) trait Sink {
     fn put(&mut self, bytes: &[u8]);
+
+    fn put_base64(&mut self, triples: &[[u8; 3]]);
 }
 
 impl Sink for Vec<u8> {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+
+    fn put_base64(&mut self, triples: &[[u8; 3]]) {
+        let start = self.len();
+        self.resize(start + triples.len() * 4, 0);
+        let (places, _) = self.get_mut(start..).unwrap_or_default().as_chunks_mut::<4>();
+        for (place, triple) in places.iter_mut().zip(triples) {
+            *place = encode(*triple);
+        }
     }
 }
 
@@ -22,8 +35,13 @@ impl Sink for Vec<u8> {
 pub(super) struct Counter(pub(super) usize);
 
 impl Sink for Counter {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();
+    }
+
+    fn put_base64(&mut self, triples: &[[u8; 3]]) {
+        self.0 += triples.len() * 4;
     }
 }
 

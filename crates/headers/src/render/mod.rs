@@ -32,17 +32,27 @@ impl Templates {
     /// [`RenderError::Missing`] with every missing name of all headers; or else the first value that its header
     /// cannot carry. Nothing is rendered then.
     pub fn render(&self, variables: &dyn Variables) -> Result<HeaderMap, RenderError> {
-        let mut headers = HeaderMap::with_capacity(self.headers.len());
-        for header in &self.headers {
+        let mut rendered = self.prototype.clone();
+        let mut left_out = 0_u64;
+        for (index, (header, place)) in self.headers.iter().zip(rendered.values_mut()).enumerate() {
             match header.render(variables) {
-                Ok(Some(value)) => {
-                    headers.insert(header.name.clone(), value);
-                }
-                Ok(None) => {}
+                Ok(Some(value)) => *place = value,
+                Ok(None) => left_out |= 1 << index,
                 Err(failure) => return Err(self.diagnose(variables, &header.name, &failure)),
             }
         }
-        Ok(headers)
+        if left_out != 0 {
+            self.remove_marked(&mut rendered, left_out);
+        }
+        Ok(rendered)
+    }
+
+    fn remove_marked(&self, rendered: &mut HeaderMap, marks: u64) {
+        for (index, header) in self.headers.iter().enumerate() {
+            if marks >> index & 1 == 1 {
+                rendered.remove(&header.name);
+            }
+        }
     }
 
     /// Renders all headers into a request, in place of what stood there.
@@ -114,6 +124,9 @@ impl Templates {
         }
     }
 }
+
+/// One bit for each header.
+const _: () = assert!(Templates::MAX_HEADERS <= u64::BITS as usize);
 
 /// Why there is no value, borrowed: names are only copied once it is certain that they are reported.
 enum Failure<'a> {
@@ -205,6 +218,7 @@ impl Header {
 }
 
 impl Insert {
+    #[inline]
     fn piece<'a>(&'a self, variables: &'a dyn Variables) -> Result<Piece<'a>, Failure<'a>> {
         match (self.shape.piece(variables), &self.fallback) {
             (Err(Failure::Missing(_)), Fallback::Text(text)) => Ok(Piece::Raw(text)),

@@ -31,6 +31,7 @@ pub(super) enum Piece<'a> {
 }
 
 impl Piece<'_> {
+    #[inline]
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Raw(text) => text.len(),
@@ -47,6 +48,7 @@ impl Piece<'_> {
         }
     }
 
+    #[inline]
     pub(super) fn write(&self, out: &mut impl Sink) {
         match self {
             Self::Raw(text) => out.put(text.as_bytes()),
@@ -79,6 +81,7 @@ impl Piece<'_> {
 }
 
 impl Shape {
+    #[inline]
     pub(super) fn piece<'a>(
         &'a self,
         variables: &'a dyn Variables,
@@ -116,6 +119,7 @@ impl Input {
     }
 }
 
+#[inline]
 fn text<'a>(input: &'a Input, variables: &'a dyn Variables) -> Result<Piece<'a>, Failure<'a>> {
     let text = match input.value(variables) {
         Value::Missing => return Err(Failure::Missing(input)),
@@ -141,6 +145,7 @@ fn text<'a>(input: &'a Input, variables: &'a dyn Variables) -> Result<Piece<'a>,
     }
 }
 
+#[inline]
 fn coded<'a>(input: &'a Input, variables: &'a dyn Variables) -> Result<&'a str, Failure<'a>> {
     match input.value(variables) {
         Value::Missing => Err(Failure::Missing(input)),
@@ -153,13 +158,14 @@ fn coded<'a>(input: &'a Input, variables: &'a dyn Variables) -> Result<&'a str, 
 }
 
 /// If either is missing and may be, that decides: the header is left out rather than refused.
+#[inline]
 fn basic<'a>(
     user: &'a Operand,
     password: &'a Operand,
     variables: &'a dyn Variables,
 ) -> Result<Piece<'a>, Failure<'a>> {
     match (operand(user, variables), operand(password, variables)) {
-        (Ok(name), Ok(_)) if name.contains(':') => match user {
+        (Ok(name), Ok(_)) if name.as_bytes().contains(&b':') => match user {
             Operand::Input(input) => Err(Failure::Value(input, ValueProblem::ColonInUserId)),
             Operand::Literal(_) => Err(Failure::Header(super::HeaderProblem::Invalid)),
         },
@@ -172,6 +178,7 @@ fn basic<'a>(
     }
 }
 
+#[inline]
 fn operand<'a>(operand: &'a Operand, variables: &'a dyn Variables) -> Result<&'a str, Failure<'a>> {
     match operand {
         Operand::Literal(text) => Ok(text),

@@ -16,13 +16,20 @@ pub(super) enum Class {
 }
 
 /// Goes through the whole text without branching, which the compiler vectorises; almost every text is plain.
+#[inline]
 pub(super) fn class(text: &str) -> Class {
     if text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~')) {
         return Class::Plain;
     }
+    class_of_rest(text)
+}
+
+#[cold]
+fn class_of_rest(text: &str) -> Class {
     if text.chars().any(char::is_control) { Class::Control } else { Class::Wide }
 }
 
+#[inline]
 pub(super) fn is_blank(text: &str) -> bool {
     match text.as_bytes().first() {
         None => true,
@@ -52,6 +59,7 @@ pub(super) fn is_encoded(value: &[u8]) -> bool {
 }
 
 /// Whether a secret can be sent as it is.
+#[inline]
 pub(crate) fn check_secret_text(text: &str) -> Result<(), ValueProblem> {
     match class(text) {
         Class::Control => Err(ValueProblem::ControlCharacter),
@@ -63,6 +71,7 @@ pub(crate) fn check_secret_text(text: &str) -> Result<(), ValueProblem> {
 
 /// Whether a text can go into `basic` or `base64`. Those could carry control characters, but a key with a line
 /// break at its end is a slip of the hand, and RFC 7617 forbids them.
+#[inline]
 pub(crate) fn check_coded(text: &str) -> Result<(), ValueProblem> {
     if class(text) == Class::Control { Err(ValueProblem::ControlCharacter) } else { Ok(()) }
 }

@@ -34,7 +34,7 @@ fn values(templates: &Templates, set: &[(&str, &str)]) -> Values {
     let claims = json!({
         "department": "R&D", "number": 42, "yes": true, "nothing": null, "blank": " ",
         "https://x.example/y": { "plan": "gold" }, "list": ["a", "b"], "mixed": ["a", 1],
-        "object": { "k": "Zoë" }, "broken": { "k": ["a\nb"] }, "single": "admin",
+        "object": { "k": "Zoë" }, "broken": { "k": ["a\nb", "ü"] }, "single": "admin",
     });
     let mut values = Values::new(templates)
         .with_text(Builtin::Username, "ada")
@@ -373,4 +373,24 @@ fn many_placeholders_in_one_header_work() {
     let template = vec!["${username}"; Templates::MAX_INSERTS].join("-");
     let rendered = vec!["ada"; Templates::MAX_INSERTS].join("-");
     assert_eq!(render(&template, &[]), Ok(Some(rendered)));
+}
+
+#[test]
+fn each_value_lands_under_its_own_name() {
+    let count = Templates::MAX_HEADERS;
+    let mut builder = Templates::builder();
+    for number in 0..count {
+        let template =
+            if number % 3 == 0 { "${name?}".to_owned() } else { format!("{number}-${{username}}") };
+        builder = builder.with_header(&format!("X-{number}"), &template);
+    }
+    let templates = builder.build().unwrap();
+    let headers = templates.render(&values(&templates, &[])).unwrap();
+    assert_eq!(headers.len(), count - count.div_ceil(3));
+    for number in 0..count {
+        let expected = (number % 3 != 0).then(|| format!("{number}-ada"));
+        let found =
+            headers.get(format!("x-{number}")).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(found, expected, "{number}");
+    }
 }

@@ -5,6 +5,8 @@ mod print;
 
 use std::ops::Range;
 
+pub(crate) use parse::check_ends;
+
 use crate::CompileErrors;
 
 /// The text of one header, parsed but not yet bound to any variables.

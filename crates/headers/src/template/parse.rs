@@ -312,7 +312,7 @@ fn push_literal(segments: &mut Vec<Segment>, literal: &mut String, span: Range<u
 }
 
 /// White space at the ends of a header is not part of its value (RFC 9110, section 5.5): a receiver strips it.
-fn check_ends(text: &str, problems: &mut Vec<Problem>) {
+pub(crate) fn check_ends(text: &str, problems: &mut Vec<Problem>) {
     if text.is_empty() {
         problems.push(Problem::new(Kind::EmptyTemplate, 0..0));
     }

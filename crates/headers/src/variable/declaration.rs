@@ -1,6 +1,7 @@
 //! A declaration as configuration has it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::pattern::Pattern;
 use super::{DeclareError, ValueError, Variable};
@@ -27,7 +28,7 @@ use crate::VariableName;
 /// assert!(toml::from_str::<Declaration>("secrets = true").is_err());
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Declaration {
     /// A short label.
@@ -63,6 +64,25 @@ impl Default for Declaration {
             min_length: None,
             max_length: None,
         }
+    }
+}
+
+/// Hides a default that stands with a secret: [`Variable::declare`] refuses it, and until then it may be one.
+impl fmt::Debug for Declaration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let default =
+            self.default.as_deref().map(|text| if self.secret { "[REDACTED]" } else { text });
+        f.debug_struct("Declaration")
+            .field("title", &self.title)
+            .field("description", &self.description)
+            .field("required", &self.required)
+            .field("secret", &self.secret)
+            .field("default", &default)
+            .field("pattern", &self.pattern)
+            .field("choices", &self.choices)
+            .field("min_length", &self.min_length)
+            .field("max_length", &self.max_length)
+            .finish()
     }
 }
 

@@ -85,3 +85,10 @@ fn errors_never_show_the_value() {
         assert!(!format!("{error} {error:?}").contains("canary"));
     }
 }
+
+#[test]
+fn debug_never_shows_a_default_that_may_be_secret() {
+    let builder = named("A").with_default("canary");
+    assert!(!format!("{builder:?} {builder:#?}").contains("canary"));
+    assert!(format!("{:?}", builder.with_secret(false)).contains("canary"));
+}

@@ -1,8 +1,10 @@
 mod accepts;
+mod cache;
 mod errors;
 mod incidents;
 mod issuers;
 mod mint;
+mod outside;
 mod peers;
 mod profiles;
 mod refuses;

@@ -1,0 +1,133 @@
+//! What the processes do.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io::Read as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::thread;
+
+use bonafide_proxy::{Config, Environment, Proxy};
+use bytes::Bytes;
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Either, Empty, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+
+use crate::Error;
+
+pub(crate) const BACKEND: &str = "backend";
+pub(crate) const FLOOR: &str = "floor";
+pub(crate) const GATEWAY: &str = "gateway";
+
+/// Where the backend answers only those requests that carry the four rendered headers, so that the gateway can't
+/// be fast by leaving work out.
+pub(crate) const CHECKED_PATH: &str = "/mcp";
+/// Where it answers all of them.
+pub(crate) const PLAIN_PATH: &str = "/plain";
+
+const RESULT: &str = r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"42 open issues in rust-lang/rust carry the label A-async-await; the latest is 149203."}],"isError":false}}"#;
+
+/// Answers every `tools/call` with the same result.
+pub(crate) async fn backend() -> Result<(), Error> {
+    let listener = listen().await?;
+    serve(listener, |request| async {
+        let complete = request.uri().path() == PLAIN_PATH || has_four_headers(request.headers());
+        // A server reads what it is sent.
+        let read = request.into_body().collect().await.is_ok();
+        let mut response = Response::new(Full::new(Bytes::from_static(RESULT.as_bytes())));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if !(complete && read) {
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+        }
+        response
+    })
+    .await
+}
+
+fn has_four_headers(headers: &HeaderMap) -> bool {
+    let begins = |name, prefix: &[u8]| {
+        headers.get(name).is_some_and(|value: &HeaderValue| value.as_bytes().starts_with(prefix))
+    };
+    begins("authorization", b"Bearer ghp_")
+        && begins("x-user-id", b"user-")
+        && begins("x-jira-authorization", b"Basic ")
+        && begins("x-client", b"bonafide")
+}
+
+/// The least that a reverse proxy can do: another address, another connection, everything else as it comes.
+pub(crate) async fn floor(backend: &str) -> Result<(), Error> {
+    let authority: Authority = backend.parse()?;
+    let uri = Uri::builder()
+        .scheme(Scheme::HTTP)
+        .authority(authority)
+        .path_and_query(PLAIN_PATH)
+        .build()?;
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client: Client<_, Incoming> =
+        Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+    let listener = listen().await?;
+    serve(listener, move |mut request| {
+        let (client, uri) = (client.clone(), uri.clone());
+        async move {
+            *request.uri_mut() = uri;
+            request.headers_mut().remove(header::HOST);
+            match client.request(request).await {
+                Ok(response) => response.map(Either::Left),
+                Err(_) => {
+                    let mut response = Response::new(Either::Right(Empty::<Bytes>::new()));
+                    *response.status_mut() = StatusCode::BAD_GATEWAY;
+                    response
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// The proxy as `mcp-proxy serve` runs it.
+pub(crate) async fn gateway(file: &str) -> Result<(), Error> {
+    let config = Config::load(Path::new(file), &Environment::of_process())?;
+    let proxy = Proxy::new(config, listen().await?)?;
+    Ok(proxy.serve(std::future::pending()).await?)
+}
+
+/// Prints where it listens, and sees to it that the process does not outlive the one that started it.
+async fn listen() -> Result<TcpListener, Error> {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    println!("{}", listener.local_addr()?);
+    thread::spawn(|| {
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(0);
+    });
+    Ok(listener)
+}
+
+async fn serve<A, F, B>(listener: TcpListener, answer: A) -> Result<(), Error>
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<B>> + Send,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Error>,
+{
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let answer = answer.clone();
+        let service = service_fn(move |request| {
+            let answered = answer(request);
+            async { Ok::<_, Infallible>(answered.await) }
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}

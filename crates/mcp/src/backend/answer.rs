@@ -1,0 +1,119 @@
+//! What a backend answered, as far as it must be looked at.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use serde::de::IgnoredAny;
+use tokio::time::timeout;
+
+use crate::{GatewayBody, Limits};
+
+/// A JSON answer up to this size is read whole, so that a broken one becomes an error that the client can read. A
+/// longer one is passed on as it comes.
+const CHECKED_JSON: usize = 64 * 1024;
+
+/// What became of a call.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// To be passed on.
+    Passed(GatewayBody),
+    /// The backend does not accept the credential that it was sent.
+    CredentialRefused,
+    /// It sends the caller elsewhere, where no secret may go.
+    Redirect,
+    /// It is no MCP server, or a broken one.
+    Garbage(&'static str),
+    /// It stopped in the middle of its answer.
+    Stopped,
+}
+
+/// Looks at an answer as far as needed and gives what can be passed on.
+pub(crate) async fn read_answer(
+    method: &Method,
+    response: Response<Incoming>,
+    limits: &Limits,
+) -> (http::response::Parts, Answer) {
+    let (parts, body) = response.into_parts();
+    let answer = match parts.status {
+        StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Answer::CredentialRefused
+        }
+        status if status.is_redirection() => Answer::Redirect,
+        status if status.is_informational() => Answer::Garbage("switched protocols"),
+        status if status.is_success() && method != Method::DELETE => {
+            read_success(&parts.headers, status, body, limits).await
+        }
+        _ => Answer::Passed(GatewayBody::stream(VecDeque::new(), body, Some(limits.pause_time))),
+    };
+    (parts, answer)
+}
+
+async fn read_success(
+    headers: &HeaderMap,
+    status: StatusCode,
+    body: Incoming,
+    limits: &Limits,
+) -> Answer {
+    // 202 for a notification, 204 by some: nothing to read (Streamable HTTP, "sending messages", 4).
+    let has_body = !http_body::Body::is_end_stream(&body);
+    match media_type(headers).as_deref() {
+        Some("text/event-stream") => {
+            Answer::Passed(GatewayBody::stream(VecDeque::new(), body, None))
+        }
+        Some("application/json") if headers.contains_key(header::CONTENT_ENCODING) => {
+            Answer::Passed(GatewayBody::stream(VecDeque::new(), body, Some(limits.pause_time)))
+        }
+        Some("application/json") if has_body => read_json(body, limits).await,
+        _ if !has_body || status == StatusCode::ACCEPTED => {
+            Answer::Passed(GatewayBody::stream(VecDeque::new(), body, Some(limits.pause_time)))
+        }
+        _ => Answer::Garbage("neither JSON nor an event stream"),
+    }
+}
+
+async fn read_json(mut body: Incoming, limits: &Limits) -> Answer {
+    let mut ready = VecDeque::new();
+    let mut size = 0;
+    loop {
+        let frame = match timeout(limits.pause_time, body.frame()).await {
+            Err(_) => return Answer::Stopped,
+            Ok(Some(Err(_))) => return Answer::Garbage("an answer that broke off"),
+            Ok(None) => break,
+            Ok(Some(Ok(frame))) => frame,
+        };
+        let Ok(bytes) = frame.into_data() else { continue };
+        size += bytes.len();
+        ready.push_back(bytes);
+        if size > CHECKED_JSON {
+            return Answer::Passed(GatewayBody::stream(ready, body, Some(limits.pause_time)));
+        }
+    }
+    let whole = join(ready, size);
+    match serde_json::from_slice::<IgnoredAny>(&whole) {
+        Ok(_) => Answer::Passed(GatewayBody::full(whole)),
+        Err(_) => Answer::Garbage("a body that is not JSON"),
+    }
+}
+
+fn join(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
+    match (parts.pop_front(), parts.is_empty()) {
+        (None, _) => Bytes::new(),
+        (Some(only), true) => only,
+        (Some(first), false) => {
+            let mut whole = BytesMut::with_capacity(size);
+            whole.extend_from_slice(&first);
+            parts.iter().for_each(|part| whole.extend_from_slice(part));
+            whole.freeze()
+        }
+    }
+}
+
+/// The media type without its parameters, in lower case: RFC 9110, section 8.3.1.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let media_type = value.split_once(';').map_or(value, |(media_type, _)| media_type);
+    Some(media_type.trim().to_ascii_lowercase())
+}

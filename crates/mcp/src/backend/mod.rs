@@ -1,0 +1,10 @@
+//! The way to the backends and back.
+
+mod answer;
+mod client;
+mod headers;
+
+pub(crate) use answer::{Answer, read_answer};
+pub(crate) use client::Backends;
+pub use client::TlsError;
+pub(crate) use headers::{request_headers, response_headers};

@@ -1,0 +1,108 @@
+//! How a gateway is put together.
+
+use std::sync::Arc;
+
+use bonafide_tower::{AllowedHosts, Authenticator};
+use bonafide_vault::SecretStore;
+use url::Url;
+
+use super::metrics::Metrics;
+use super::{Gateway, Shared};
+use crate::backend::{Backends, TlsError};
+use crate::session::NoRandomness;
+use crate::{Limits, SessionKey, SharedDirectory};
+
+/// Builds a [`Gateway`].
+#[derive(Debug)]
+#[must_use]
+pub struct GatewayBuilder {
+    authenticator: Authenticator,
+    directory: SharedDirectory,
+    secrets: SecretStore,
+    public_url: Url,
+    hosts: AllowedHosts,
+    sessions: Option<SessionKey>,
+    limits: Limits,
+}
+
+/// Why a gateway can't be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Clients could not address it.
+    #[error("the public URL is an `https` or `http` URL without path, query and fragment")]
+    PublicUrl,
+    /// No TLS to backends.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No key for session ids.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+}
+
+impl GatewayBuilder {
+    pub(super) fn new(
+        authenticator: Authenticator,
+        directory: SharedDirectory,
+        secrets: SecretStore,
+        public_url: Url,
+    ) -> Self {
+        let hosts = AllowedHosts::new(&public_url);
+        let limits = Limits::default();
+        Self { authenticator, directory, secrets, public_url, hosts, sessions: None, limits }
+    }
+
+    /// Under which names and from which pages it may be called. Default: those of the public URL.
+    pub fn with_hosts(mut self, hosts: AllowedHosts) -> Self {
+        self.hosts = hosts;
+        self
+    }
+
+    /// The key that binds session ids to users. Default: a random one, so that sessions end with the process and
+    /// work at this gateway only.
+    pub fn with_session_key(mut self, key: SessionKey) -> Self {
+        self.sessions = Some(key);
+        self
+    }
+
+    /// How much and how long.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The gateway.
+    ///
+    /// # Errors
+    ///
+    /// If the public URL is not the root of an origin, or the operating system gives no certificates or no random
+    /// bytes.
+    pub fn build(self) -> Result<Gateway, BuildError> {
+        let url = &self.public_url;
+        let root = matches!(url.scheme(), "https" | "http")
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if !root {
+            return Err(BuildError::PublicUrl);
+        }
+        let sessions = match self.sessions {
+            Some(key) => key,
+            None => SessionKey::random()?,
+        };
+        let backends = Backends::new(&self.limits)?;
+        Ok(Gateway {
+            shared: Arc::new(Shared {
+                authenticator: self.authenticator,
+                directory: self.directory,
+                secrets: self.secrets,
+                public_url: self.public_url,
+                hosts: self.hosts,
+                sessions,
+                limits: self.limits,
+                backends,
+                metrics: Metrics::new(),
+            }),
+        })
+    }
+}

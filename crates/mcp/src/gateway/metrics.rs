@@ -1,0 +1,52 @@
+//! How many requests ended how.
+
+use ::metrics::{Counter, counter, describe_counter};
+
+/// How a request to a tenant ended. The label `outcome` of `bonafide_mcp_requests_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Forwarded,
+    Unauthenticated,
+    Denied,
+    Invalid,
+    NotFound,
+    CredentialNeeded,
+    VaultFailed,
+    BackendFailed,
+    BackendTimeout,
+}
+
+impl Outcome {
+    const ALL: [(Self, &'static str); 9] = [
+        (Self::Forwarded, "forwarded"),
+        (Self::Unauthenticated, "unauthenticated"),
+        (Self::Denied, "denied"),
+        (Self::Invalid, "invalid"),
+        (Self::NotFound, "not_found"),
+        (Self::CredentialNeeded, "credential_needed"),
+        (Self::VaultFailed, "vault_failed"),
+        (Self::BackendFailed, "backend_failed"),
+        (Self::BackendTimeout, "backend_timeout"),
+    ];
+}
+
+/// A counter for each outcome, looked up once.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    counters: [(Outcome, Counter); 9],
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        describe_counter!("bonafide_mcp_requests_total", "Requests to MCP endpoints by outcome");
+        let counter =
+            |(outcome, name)| (outcome, counter!("bonafide_mcp_requests_total", "outcome" => name));
+        Self { counters: Outcome::ALL.map(counter) }
+    }
+
+    pub(super) fn count(&self, outcome: Outcome) {
+        if let Some((_, counter)) = self.counters.iter().find(|(known, _)| *known == outcome) {
+            counter.increment(1);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The gateway: one service for all tenants.
+
+mod builder;
+mod endpoint;
+mod forward;
+mod metrics;
+mod service;
+mod variables;
+
+use std::sync::Arc;
+
+use bonafide_policy::TenantId;
+use bonafide_tower::{AllowedHosts, Authenticator, ProtectedResource};
+use bonafide_vault::SecretStore;
+pub use builder::{BuildError, GatewayBuilder};
+use url::Url;
+
+use crate::backend::Backends;
+use crate::{Limits, SessionKey, SharedDirectory};
+use metrics::Metrics;
+
+/// Serves `/{tenant}/mcp` and the metadata of each tenant.
+///
+/// A tower service over HTTP requests that never fails: whatever goes wrong is an answer. Cloning costs a
+/// reference count.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    authenticator: Authenticator,
+    directory: SharedDirectory,
+    secrets: SecretStore,
+    public_url: Url,
+    hosts: AllowedHosts,
+    sessions: SessionKey,
+    limits: Limits,
+    backends: Backends,
+    metrics: Metrics,
+}
+
+impl Gateway {
+    /// A gateway that knows its users by `authenticator`, sends them where `directory` lets them, with what
+    /// `secrets` keeps for them. Clients address it as `public_url`.
+    pub fn builder(
+        authenticator: Authenticator,
+        directory: SharedDirectory,
+        secrets: SecretStore,
+        public_url: Url,
+    ) -> GatewayBuilder {
+        GatewayBuilder::new(authenticator, directory, secrets, public_url)
+    }
+}
+
+impl Shared {
+    /// The tenant's endpoint as a protected resource. `None` if the public URL can't have a path.
+    fn resource(&self, tenant: &TenantId, title: Option<&str>) -> Option<ProtectedResource> {
+        let url = self.public_url.join(&format!("/{}/mcp", tenant.as_str())).ok()?;
+        let mut resource = ProtectedResource::new(url).ok()?;
+        for issuer in self.authenticator.issuers() {
+            resource = resource.with_authorization_server(issuer.clone());
+        }
+        Some(match title {
+            Some(title) => resource.with_name(title),
+            None => resource,
+        })
+    }
+
+    /// Where a user enters credentials for the tenant.
+    fn page(&self, tenant: &TenantId) -> String {
+        let base = self.public_url.as_str().trim_end_matches('/');
+        format!("{base}/connections/{}", tenant.as_str())
+    }
+}

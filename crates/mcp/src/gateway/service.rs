@@ -1,0 +1,123 @@
+//! The gateway as a tower service.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bonafide_policy::TenantId;
+use bonafide_tower::{ProtectedResource, WELL_KNOWN};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{Gateway, Shared};
+use crate::GatewayBody;
+use crate::refusal::{code, error};
+
+impl<B> Service<Request<B>> for Gateway
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<GatewayBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            Ok(match route(parts.uri.path()) {
+                Some(Route::Endpoint(tenant)) => {
+                    let tenant = tenant.parse().ok();
+                    shared.endpoint(tenant, parts, body).await
+                }
+                Some(Route::Metadata(tenant)) => shared.metadata(tenant, &parts),
+                None => not_found(),
+            })
+        })
+    }
+}
+
+enum Route<'a> {
+    Endpoint(&'a str),
+    Metadata(&'a str),
+}
+
+fn route(path: &str) -> Option<Route<'_>> {
+    if let Some(path) = path.strip_prefix(WELL_KNOWN) {
+        return tenant(path).map(Route::Metadata);
+    }
+    tenant(path).map(Route::Endpoint)
+}
+
+/// The tenant of `/{tenant}/mcp`.
+fn tenant(path: &str) -> Option<&str> {
+    let tenant = path.strip_prefix('/')?.strip_suffix("/mcp")?;
+    (!tenant.contains('/')).then_some(tenant)
+}
+
+impl Shared {
+    /// The document of RFC 9728 for a tenant. Public: it says how to get a token, not who may.
+    fn metadata(&self, tenant: &str, parts: &Parts) -> Response<GatewayBody> {
+        let directory = self.directory.load();
+        let resource = directory
+            .tenant(tenant)
+            .and_then(|tenant| self.resource(tenant.id(), Some(tenant.title())));
+        let Some(resource) = resource else { return not_found() };
+        if parts.method != Method::GET && parts.method != Method::HEAD {
+            return method_not_allowed("GET, HEAD");
+        }
+        let mut response = Response::new(GatewayBody::full(resource.document()));
+        response.headers_mut().extend(ProtectedResource::document_headers());
+        response
+    }
+}
+
+pub(super) fn not_found() -> Response<GatewayBody> {
+    error(StatusCode::NOT_FOUND, None, code::NOT_FOUND, "there is no such tenant")
+}
+
+pub(super) fn method_not_allowed(allowed: &'static str) -> Response<GatewayBody> {
+    let mut response = error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        None,
+        code::INVALID_REQUEST,
+        "this method is not for this path",
+    );
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// The resource of a tenant that may not exist, for the challenge: it says the same whether or not it does.
+pub(super) fn challenged_resource(
+    shared: &Shared,
+    tenant: Option<&TenantId>,
+) -> Option<ProtectedResource> {
+    tenant.and_then(|tenant| shared.resource(tenant, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_paths_of_the_contract_are_routes() {
+        assert!(matches!(route("/github/mcp"), Some(Route::Endpoint("github"))));
+        assert!(matches!(
+            route("/.well-known/oauth-protected-resource/github/mcp"),
+            Some(Route::Metadata("github"))
+        ));
+        for path in ["/", "/mcp", "/a/b/mcp", "/github/mcp/", "/github", "//mcp/x", "github/mcp"] {
+            assert!(route(path).is_none(), "{path}");
+        }
+    }
+}

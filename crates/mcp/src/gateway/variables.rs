@@ -1,0 +1,68 @@
+//! What the templates of a tenant can ask for.
+
+use std::cell::OnceCell;
+
+use bonafide_claims::{Groups, UserId, VerifiedUser};
+use bonafide_headers::{Builtin, ClaimPath, Value, Variables};
+use bonafide_policy::Permit;
+use bonafide_vault::Secrets;
+use secrecy::SecretString;
+
+/// The verified user, the tenant, and what the vault holds for the two.
+pub(super) struct UserVariables<'a> {
+    permit: &'a Permit,
+    secrets: &'a Secrets,
+    /// `user.id`, made when a template asks for it.
+    user_id: OnceCell<String>,
+}
+
+impl<'a> UserVariables<'a> {
+    pub(super) fn new(permit: &'a Permit, secrets: &'a Secrets) -> Self {
+        Self { permit, secrets, user_id: OnceCell::new() }
+    }
+
+    fn user(&self) -> &VerifiedUser {
+        self.permit.user()
+    }
+}
+
+impl Variables for UserVariables<'_> {
+    fn builtin(&self, builtin: Builtin) -> Value<'_> {
+        let user = self.user();
+        match builtin {
+            Builtin::Username => user.username().into(),
+            Builtin::Email => user.email().into(),
+            Builtin::Name => user.name().into(),
+            Builtin::UserId => Value::Text(self.user_id.get_or_init(|| user_id(user.id()))),
+            Builtin::Subject => Value::Text(user.subject().as_str()),
+            Builtin::Issuer => Value::Text(user.issuer().as_str()),
+            Builtin::Tenant => Value::Text(self.permit.tenant().as_str()),
+            // Groups that are not known are missing, so that a template refuses instead of sending an empty list.
+            Builtin::Groups => match user.groups() {
+                Groups::Known(groups) => Value::list(groups),
+                Groups::Unknown(_) => Value::Missing,
+            },
+            Builtin::Roles => Value::list(user.roles()),
+            _ => Value::Missing,
+        }
+    }
+
+    fn claim(&self, path: &ClaimPath) -> Value<'_> {
+        path.find(self.user().claims()).into()
+    }
+
+    fn declared(&self, index: usize) -> Option<&SecretString> {
+        self.secrets.get(index)
+    }
+}
+
+/// Issuer and subject in one text. An issuer has no `#` (OpenID Connect Discovery, section 2: no fragment), so the
+/// first one ends it.
+fn user_id(id: &UserId) -> String {
+    match id.directory() {
+        Some(directory) => {
+            format!("{}#{}/{}", id.issuer(), directory.as_str(), id.subject().as_str())
+        }
+        None => format!("{}#{}", id.issuer(), id.subject().as_str()),
+    }
+}

@@ -1,0 +1,102 @@
+//! The MCP gateway as a tower service: verified user in, that user's headers out, streams through.
+//!
+//! [`Gateway`] serves `/{tenant}/mcp` (Streamable HTTP, revisions 2025-03-26 to 2026-07-28) and the metadata document of
+//! each tenant. For a request it verifies the token, asks the policy, reads the user's secrets, renders the tenant's
+//! headers, and only then calls the tenant's backend; each step needs what the step before it proved. The answer is
+//! passed on as it arrives.
+//!
+//! # Quick start
+//!
+//! ```
+//! use std::sync::Arc;
+//! use bonafide_headers::{Templates, Variable};
+//! use bonafide_mcp::{Directory, Gateway, SharedDirectory, Tenant};
+//! use bonafide_policy::{Policy, Rule};
+//! use bonafide_testkit::Issuer;
+//! use bonafide_tower::Authenticator;
+//! use bonafide_vault::{Keyring, MasterKey, MemoryVault, SecretStore};
+//! use http::{Request, StatusCode};
+//! use http_body_util::Empty;
+//! use bytes::Bytes;
+//! use tower::ServiceExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let templates = Templates::builder()
+//!     .with_variable(Variable::new("GITHUB_TOKEN".parse()?))
+//!     .with_header("Authorization", "Bearer ${GITHUB_TOKEN}")
+//!     .build()?;
+//! let github = Tenant::new("github".parse()?, "https://api.githubcopilot.com/mcp/".parse()?, templates)?;
+//! let team = Rule::allow("team").with_groups(["MCP-GitHub"]).with_tenants(["github"]);
+//! let directory = Directory::new([github], Policy::builder().with_rule(team).build()?);
+//!
+//! let idp = Issuer::new("https://idp.example");
+//! let secrets = SecretStore::new(Arc::new(MemoryVault::new()), Keyring::new(&MasterKey::generate()?)?);
+//! let gateway = Gateway::builder(
+//!     Authenticator::bearer(idp.verifier()),
+//!     SharedDirectory::new(directory),
+//!     secrets,
+//!     "https://mcp.example.com".parse()?,
+//! )
+//! .build()?;
+//!
+//! // Nobody gets in without a token, whatever they ask for.
+//! let request = Request::get("/github/mcp").body(Empty::<Bytes>::new())?;
+//! assert_eq!(gateway.clone().oneshot(request).await?.status(), StatusCode::UNAUTHORIZED);
+//!
+//! // And with one, nobody gets where the policy does not let them.
+//! let token = format!("Bearer {}", idp.user("carol").with_groups(["Marketing"]).token());
+//! let request = Request::get("/github/mcp").header("host", "mcp.example.com").header("authorization", token);
+//! let response = gateway.oneshot(request.body(Empty::<Bytes>::new())?).await?;
+//! assert_eq!(response.status(), StatusCode::FORBIDDEN);
+//! # Ok(()) }
+//! ```
+//!
+//! # What crosses the gateway
+//!
+//! * A request body is read whole, up to [`Limits::request_body`], and goes on byte for byte. A decision rests on it: what
+//!   two parsers could read in different ways (a member twice, or in another case), batches, and headers that contradict
+//!   the body (`Mcp-Method`, `Mcp-Name`, `MCP-Protocol-Version`) are refused.
+//! * Of the client's headers, credentials, hop-by-hop headers, and every header by which somebody could claim to be
+//!   somebody stay here; so does everything under the name of a header that a template sets. The query stays here too.
+//! * An event stream is passed on event by event. A JSON answer of up to 64 KiB is read whole, so that a broken one becomes
+//!   an error that the client can read. A client that leaves ends its request at the backend.
+//! * Redirects are not followed. A backend's 401 is about the credential that we sent, and becomes a request to enter a
+//!   better one. Other statuses and their bodies are passed on.
+//! * `Mcp-Session-Id` is the backend's own id behind a tag that binds it to user and tenant ([`SessionKey`]).
+//!
+//! # What clients are told
+//!
+//! | status | when |
+//! |---|---|
+//! | 401 | no valid token, whatever else is wrong |
+//! | 403 | a foreign `Host` or `Origin`; a denial (JSON-RPC error [`code::DENIED`]) |
+//! | 404 | no such tenant or session |
+//! | 200 | a missing or refused credential: a tool error, or a JSON-RPC error ([`code::CREDENTIAL_NEEDED`]), with the link |
+//! | 400, 405, 408, 413 | no message, no method of ours, too slow, too large |
+//! | 502, 504 | the backend can't be used, or takes too long |
+//! | 503 | the vault can't be read |
+//!
+//! # What it does not do yet
+//!
+//! Filter `tools/list` (a denied tool is listed and refused when called), ask by URL elicitation, mint assertions for
+//! backends, limit rates.
+
+mod backend;
+mod body;
+mod directory;
+mod gateway;
+mod limits;
+mod message;
+mod refusal;
+mod session;
+mod standard_headers;
+mod tenant;
+
+pub use backend::TlsError;
+pub use body::{BodyError, GatewayBody};
+pub use directory::{Directory, SharedDirectory};
+pub use gateway::{BuildError, Gateway, GatewayBuilder};
+pub use limits::Limits;
+pub use refusal::code;
+pub use session::{NoRandomness, SessionKey};
+pub use tenant::{Tenant, TenantError};

@@ -1,0 +1,71 @@
+//! How much and how long.
+
+use std::time::Duration;
+
+/// The limits of a [`Gateway`](crate::Gateway). The defaults suit most MCP servers.
+///
+/// Headers are limited by the HTTP server that runs the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The longest request body, in bytes. Default: 4 MiB, as rmcp has it.
+    pub request_body: usize,
+    /// How long a client may take to send the body. Default: 30 s.
+    pub request_time: Duration,
+    /// How long a connection to a backend may take, TLS included. Default: 10 s.
+    pub connect_time: Duration,
+    /// How long a backend may take from the request to the first byte of its answer. Default: 60 s.
+    pub answer_time: Duration,
+    /// How long a JSON answer may pause once it has begun. Default: 60 s. An event stream may pause as long as
+    /// its client stays.
+    pub pause_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_body: 4 * 1024 * 1024,
+            request_time: Duration::from_secs(30),
+            connect_time: Duration::from_secs(10),
+            answer_time: Duration::from_secs(60),
+            pause_time: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Limits {
+    /// Sets [`request_body`](Self::request_body).
+    #[must_use]
+    pub fn with_request_body(mut self, bytes: usize) -> Self {
+        self.request_body = bytes;
+        self
+    }
+
+    /// Sets [`request_time`](Self::request_time).
+    #[must_use]
+    pub fn with_request_time(mut self, time: Duration) -> Self {
+        self.request_time = time;
+        self
+    }
+
+    /// Sets [`connect_time`](Self::connect_time).
+    #[must_use]
+    pub fn with_connect_time(mut self, time: Duration) -> Self {
+        self.connect_time = time;
+        self
+    }
+
+    /// Sets [`answer_time`](Self::answer_time).
+    #[must_use]
+    pub fn with_answer_time(mut self, time: Duration) -> Self {
+        self.answer_time = time;
+        self
+    }
+
+    /// Sets [`pause_time`](Self::pause_time).
+    #[must_use]
+    pub fn with_pause_time(mut self, time: Duration) -> Self {
+        self.pause_time = time;
+        self
+    }
+}

@@ -1,0 +1,122 @@
+//! One MCP backend and what it is sent.
+
+use std::sync::Arc;
+
+use bonafide_headers::Templates;
+use bonafide_policy::TenantId;
+use bonafide_tower::IdentityHeaders;
+use bonafide_vault::SecretName;
+use http::Uri;
+use url::Url;
+
+/// An MCP backend: where it is, and which headers each user's requests carry to it.
+///
+/// Cloning costs a reference count.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    title: Arc<str>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    id: TenantId,
+    url: Url,
+    uri: Uri,
+    templates: Templates,
+    secrets: Vec<SecretName>,
+    protected: IdentityHeaders,
+}
+
+/// What can't be made a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TenantError {
+    /// The URL of the backend is not one that requests can be sent to.
+    #[error("a backend is an `https` or `http` URL with a host, and no user, password or fragment")]
+    Url,
+    /// A variable has a name under which the vault can't keep it.
+    #[error("`{name}` can't be kept in a vault: use letters, digits and `_`")]
+    Name {
+        /// The variable's name.
+        name: String,
+    },
+}
+
+impl Tenant {
+    /// The backend at `url`, which gets the headers that `templates` make.
+    ///
+    /// # Errors
+    ///
+    /// If the URL can't be called.
+    pub fn new(id: TenantId, url: Url, templates: Templates) -> Result<Self, TenantError> {
+        let plain = matches!(url.scheme(), "https" | "http")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.fragment().is_none();
+        if !plain {
+            return Err(TenantError::Url);
+        }
+        let uri = url.as_str().parse().map_err(|_| TenantError::Url)?;
+        let secrets = templates
+            .variables()
+            .iter()
+            .map(|variable| {
+                let name = variable.name().as_str();
+                name.parse().map_err(|_| TenantError::Name { name: name.to_owned() })
+            })
+            .collect::<Result<_, _>>()?;
+        let protected = templates
+            .header_names()
+            .fold(IdentityHeaders::new(), |headers, name| headers.with_name(name));
+        let title = id.as_str().into();
+        Ok(Self { title, inner: Arc::new(Inner { id, url, uri, templates, secrets, protected }) })
+    }
+
+    /// The name that people know the backend by. Default: the id.
+    #[must_use]
+    pub fn with_title(mut self, title: &str) -> Self {
+        self.title = title.into();
+        self
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &TenantId {
+        &self.inner.id
+    }
+
+    /// The name that people know it by.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.inner.url
+    }
+
+    /// Its header templates and the variables that they need.
+    #[must_use]
+    pub fn templates(&self) -> &Templates {
+        &self.inner.templates
+    }
+
+    /// Under which names the vault keeps the variables, in the order of [`Templates::variables`].
+    #[must_use]
+    pub fn secret_names(&self) -> &[SecretName] {
+        &self.inner.secrets
+    }
+
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.inner.uri
+    }
+
+    /// The headers that no client may set on its way to this backend.
+    pub(crate) fn protected_headers(&self) -> &IdentityHeaders {
+        &self.inner.protected
+    }
+}

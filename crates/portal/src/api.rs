@@ -1,0 +1,185 @@
+//! `/api/tenants…`: what a user may reach, and what they stored for it.
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use bonafide_claims::VerifiedUser;
+use bonafide_headers::Variable;
+use bonafide_mcp::{Directory, Tenant};
+use bonafide_policy::Permit;
+use bonafide_tower::User;
+use bonafide_vault::{SecretName, VaultError};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::portal::Shared;
+use crate::problem::Problem;
+
+/// The answer of `GET /api/tenants`.
+#[derive(Debug, Serialize)]
+pub(crate) struct TenantList {
+    tenants: Vec<TenantStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct TenantStatus {
+    id: String,
+    title: String,
+    /// The MCP endpoint to give to a client.
+    endpoint: String,
+    /// The page where a person enters what is missing.
+    page: String,
+    /// Whether everything that is required is set.
+    ready: bool,
+    variables: Vec<VariableStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct VariableStatus {
+    name: String,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    required: bool,
+    secret: bool,
+    set: bool,
+    /// Seconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<u64>,
+    /// Only of variables that are not secret: those are shown back to their owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+}
+
+/// The body of `PUT …/variables/{name}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewValue {
+    value: String,
+}
+
+pub(crate) async fn list(
+    State(shared): State<Arc<Shared>>,
+    User(user): User,
+) -> Result<Json<TenantList>, Problem> {
+    let directory = shared.directory.load();
+    let mut tenants = Vec::new();
+    for tenant in directory.tenants() {
+        // The same decision that guards a call: what is listed can be reached.
+        let Ok(permit) = directory.policy().permit(&user, tenant.id()) else { continue };
+        tenants.push(status(&shared, tenant, &permit).await?);
+    }
+    Ok(Json(TenantList { tenants }))
+}
+
+pub(crate) async fn write(
+    State(shared): State<Arc<Shared>>,
+    User(user): User,
+    Path((tenant, name)): Path<(String, String)>,
+    body: Result<Json<NewValue>, JsonRejection>,
+) -> Result<StatusCode, Problem> {
+    let directory = shared.directory.load();
+    let (permit, variable, name) = find(&directory, &user, &tenant, &name)?;
+    let Json(NewValue { value }) = body.map_err(|refusal| wrong_body(&refusal))?;
+    let value = SecretString::from(value.into_boxed_str());
+    variable.check(&value).map_err(|wrong| Problem::bad_request(wrong.to_string()))?;
+    shared.secrets.open(&permit).write(&name, value).await.map_err(|failure| failed(&failure))?;
+    tracing::info!(tenant = permit.tenant().as_str(), name = name.as_str(), "stored a variable");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn remove(
+    State(shared): State<Arc<Shared>>,
+    User(user): User,
+    Path((tenant, name)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let directory = shared.directory.load();
+    let (permit, _, name) = find(&directory, &user, &tenant, &name)?;
+    shared.secrets.open(&permit).remove(&name).await.map_err(|failure| failed(&failure))?;
+    tracing::info!(tenant = permit.tenant().as_str(), name = name.as_str(), "removed a variable");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The permit for the tenant and the declaration of the variable, if there are both.
+fn find<'a>(
+    directory: &'a Directory,
+    user: &VerifiedUser,
+    tenant: &str,
+    name: &str,
+) -> Result<(Permit, &'a Variable, SecretName), Problem> {
+    let tenant =
+        directory.tenant(tenant).ok_or_else(|| Problem::not_found("there is no such tenant"))?;
+    let permit = directory.policy().permit(user, tenant.id()).map_err(|denial| {
+        tracing::info!(tenant = tenant.id().as_str(), %denial, "denied a tenant");
+        Problem::forbidden(format!("you may not use `{}`", tenant.id().as_str()))
+    })?;
+    tenant
+        .templates()
+        .variables()
+        .iter()
+        .zip(tenant.secret_names())
+        .find(|(_, known)| known.as_str() == name)
+        .map(|(variable, name)| (permit, variable, name.clone()))
+        .ok_or_else(|| Problem::not_found("this tenant has no such variable"))
+}
+
+async fn status(
+    shared: &Shared,
+    tenant: &Tenant,
+    permit: &Permit,
+) -> Result<TenantStatus, Problem> {
+    let vault = shared.secrets.open(permit);
+    let names = tenant.secret_names();
+    let stored = vault.status(names).await.map_err(|failure| failed(&failure))?;
+    let values = vault.read(names).await.map_err(|failure| failed(&failure))?;
+    let variables: Vec<VariableStatus> = tenant
+        .templates()
+        .variables()
+        .iter()
+        .zip(&stored)
+        .enumerate()
+        .map(|(index, (variable, stored))| {
+            let shown = values.get(index).filter(|_| !variable.is_secret());
+            VariableStatus {
+                name: variable.name().as_str().to_owned(),
+                title: variable.title().to_owned(),
+                description: variable.description().map(str::to_owned),
+                required: variable.is_required(),
+                secret: variable.is_secret(),
+                set: stored.is_set(),
+                updated_at: stored
+                    .updated_at()
+                    .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+                    .map(|since| since.as_secs()),
+                value: shown.map(|value| value.expose_secret().to_owned()),
+            }
+        })
+        .collect();
+    Ok(TenantStatus {
+        id: tenant.id().as_str().to_owned(),
+        title: tenant.title().to_owned(),
+        endpoint: shared.url(&format!("/{}/mcp", tenant.id().as_str())),
+        page: shared.page(tenant.id()),
+        ready: variables.iter().all(|variable| variable.set || !variable.required),
+        variables,
+    })
+}
+
+fn failed(failure: &VaultError) -> Problem {
+    tracing::error!(error = %failure, "the vault failed");
+    Problem::unavailable("the vault does not answer right now: try again later")
+}
+
+/// Names the fault and not the text around it, which could be the credential.
+fn wrong_body(refusal: &JsonRejection) -> Problem {
+    let detail = match refusal {
+        JsonRejection::MissingJsonContentType(_) => "send `Content-Type: application/json`",
+        JsonRejection::BytesRejection(_) => "the body is too large or broke off",
+        _ => "the body is not `{\"value\": \"…\"}`",
+    };
+    Problem::with_status(refusal.status(), detail)
+}

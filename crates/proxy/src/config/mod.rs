@@ -1,0 +1,118 @@
+//! The configuration file.
+
+mod issuers;
+mod policy;
+mod portal;
+mod problem;
+mod secret;
+mod section;
+mod tenants;
+mod values;
+mod vault;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use bonafide_mcp::Directory;
+use toml::de::DeTable;
+use url::Url;
+
+pub use issuers::IssuerConfig;
+pub use portal::PortalConfig;
+use problem::Problems;
+pub use problem::{ConfigError, Problem};
+pub use secret::Environment;
+use section::Section;
+pub use vault::{StoreConfig, VaultConfig};
+
+/// A configuration that was read and checked: everything in it can be used.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How clients address the proxy.
+    pub public_url: Url,
+    /// Whose tokens are accepted. At least one.
+    pub issuers: Vec<IssuerConfig>,
+    /// Where credentials are kept.
+    pub vault: VaultConfig,
+    /// The tenants and the policy.
+    pub directory: Directory,
+    /// The client that the portal signs users in with.
+    pub portal: Option<PortalConfig>,
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// If the file can't be read, or with everything that is wrong with it.
+    pub fn load(file: &Path, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(file).map_err(|error| ConfigError::unreadable(file, &error))?;
+        Self::parse(&text, file, environment)
+    }
+
+    /// Reads the text of a file. The name is for messages and for what the file names beside itself.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn parse(
+        text: &str,
+        file: &Path,
+        environment: &Environment<'_>,
+    ) -> Result<Self, ConfigError> {
+        let mut problems = Problems::new(text);
+        let (document, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            let message = error.message().lines().collect::<Vec<_>>().join(", ");
+            problems.add(error.span(), "", format!("this is not TOML: {message}"));
+        }
+        let config = if errors.is_empty() {
+            let mut root = Section::new(String::new(), document.span(), document.get_ref());
+            let config = read(&mut root, file, environment, &mut problems);
+            root.finish(&mut problems);
+            config
+        } else {
+            // What a broken file seems to lack is no news.
+            None
+        };
+        if config.is_none() && problems.len() == 0 {
+            problems.add(None, "", "the file can't be used");
+        }
+        problems.finish(file)?;
+        config.ok_or_else(|| {
+            let error = std::io::Error::from(std::io::ErrorKind::InvalidData);
+            ConfigError::unreadable(file, &error)
+        })
+    }
+}
+
+/// Reads every section, whatever is wrong with the others.
+fn read(
+    root: &mut Section<'_, '_>,
+    file: &Path,
+    environment: &Environment<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Config> {
+    let listen = root.required(problems, "listen", "\"127.0.0.1:8080\"");
+    let listen = listen.and_then(|found| values::address(&found, problems));
+    let public_url = root.required(problems, "public_url", "\"https://mcp.example.com\"");
+    let public_url = public_url.and_then(|found| values::origin(&found, problems));
+    let issuers = issuers::read(root, environment, problems);
+    let vault = vault::read(root, file, problems);
+    let tenants = tenants::read(root, environment, problems);
+    let policy = policy::read(root, &issuers, &tenants.ids, problems);
+    let portal = portal::read(root, environment, problems);
+    Some(Config {
+        listen: listen?,
+        public_url: public_url?,
+        issuers,
+        vault: vault?,
+        directory: Directory::new(tenants.tenants, policy?),
+        portal,
+    })
+}

@@ -1,0 +1,60 @@
+//! The whole proxy as a library: configuration file, wiring, server, reload, health.
+//!
+//! [`Config`] reads the TOML file of the example `mcp-proxy` and reports everything that is wrong with it at once, each problem
+//! with file, line, key and what would be right. [`Proxy`] puts verifier, policy, vault, gateway and portal together and
+//! serves them.
+//!
+//! # Quick start
+//!
+//! ```no_run
+//! use bonafide_proxy::{Config, Environment, Proxy};
+//! use tokio::net::TcpListener;
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let file = std::path::PathBuf::from("bonafide.toml");
+//! let config = Config::load(&file, &Environment::of_process())?;
+//! let listener = TcpListener::bind(config.listen).await?;
+//! Proxy::new(config, listener)?.with_reload(file).serve(std::future::pending()).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! A file that can't be used is refused as a whole:
+//!
+//! ```
+//! use bonafide_proxy::{Config, Environment};
+//!
+//! let error = Config::parse("listen = 8080", "bonafide.toml".as_ref(), &Environment::of_process()).unwrap_err();
+//! assert_eq!(error.problems().len(), 5);
+//! assert!(error.to_string().starts_with("bonafide.toml:1: `listen`: this is a text: put it between quotes"));
+//! ```
+//!
+//! # The file
+//!
+//! The repository's README has one. Besides what stands there:
+//!
+//! * `issuers`: `algorithms`, `jwks_uri`, `token` (`access` or `id`), `header` (where the token is, if not in `Authorization`),
+//!   `secret` (`env:NAME`, for `open-webui`), `leeway` (`60s`, at most `5m`), `claims` (paths for `username`, `email`, `name`,
+//!   `groups`, `roles`), `directories` (ids, for `entra` with `{tenantid}` in the issuer).
+//! * `vault.store`: `memory` or `sqlite:PATH`; `vault.key`: `env:NAME` or `file:PATH`. Paths are relative to the file.
+//! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.
+//! * `tenants.NAME.variables.VARIABLE`: `title`, `description`, `required`, `secret`, `default`, `pattern`, `choices`,
+//!   `min_length`, `max_length`.
+//! * `portal`: read and checked, without effect until there is sign-in for browsers.
+//!
+//! A change of `tenants` and `policy` takes effect by itself within some seconds, or at `SIGHUP`. The rest needs a restart.
+//!
+//! # Limits
+//!
+//! The head of a request has at most 64 KiB and 100 headers, and 15 s to arrive; bodies and backends are limited by
+//! [`bonafide_mcp::Limits`]. At the end, open requests have 10 s.
+
+mod config;
+mod health;
+mod proxy;
+mod reload;
+mod server;
+
+pub use config::{
+    Config, ConfigError, Environment, IssuerConfig, PortalConfig, Problem, StoreConfig, VaultConfig,
+};
+pub use proxy::{Proxy, StartError};

@@ -1,0 +1,167 @@
+//! Everything that the configuration names, put together.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::HeaderName;
+use bonafide_claims::Verifier;
+use bonafide_mcp::{Gateway, SharedDirectory};
+use bonafide_portal::Portal;
+use bonafide_sqlite::SqliteVault;
+use bonafide_tower::{AllowedHosts, Authenticator};
+use bonafide_vault::{MemoryVault, SecretStore, Vault};
+use tokio::net::TcpListener;
+
+use crate::config::{Config, IssuerConfig, StoreConfig, VaultConfig};
+use crate::health::{self, Health};
+use crate::reload::Reload;
+use crate::server;
+
+/// A proxy that is ready to serve.
+#[derive(Debug)]
+pub struct Proxy {
+    listener: TcpListener,
+    router: Router,
+    directory: SharedDirectory,
+    health: Health,
+    file: Option<PathBuf>,
+}
+
+/// Why a proxy does not start, though its configuration is in order.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The listener has no address.
+    #[error("the listener can't be used")]
+    Listener(#[source] std::io::Error),
+    /// The trusted issuers do not make a verifier.
+    #[error("the issuers can't be used together")]
+    Issuers(#[source] bonafide_claims::BuildError),
+    /// The SQLite file can't be opened.
+    #[error("the vault can't be opened")]
+    Vault(#[source] bonafide_sqlite::OpenError),
+    /// The gateway can't be built.
+    #[error("the gateway can't be built")]
+    Gateway(#[source] bonafide_mcp::BuildError),
+}
+
+impl Proxy {
+    /// A proxy on `listener`.
+    ///
+    /// The address comes with the listener and not from `config`, so that a program can let the operating system
+    /// choose a port.
+    ///
+    /// # Errors
+    ///
+    /// If the vault can't be opened, or the operating system denies what is needed.
+    pub fn new(config: Config, listener: TcpListener) -> Result<Self, StartError> {
+        let Config { public_url, issuers, vault, directory, portal, .. } = config;
+        let address = listener.local_addr().map_err(StartError::Listener)?;
+        let hosts = AllowedHosts::new(&public_url).with_listener(address);
+        // Before anything that counts: counters belong to the recorder that is there when they are made.
+        let metrics = health::install_recorder();
+        let authenticator = authenticator(&issuers)?;
+        let secrets = open_vault(vault)?;
+        let directory = SharedDirectory::new(directory);
+        if portal.is_some() {
+            tracing::warn!("`[portal]` has no effect yet: there is no sign-in for browsers");
+        }
+        let gateway = Gateway::builder(
+            authenticator.clone(),
+            directory.clone(),
+            secrets.clone(),
+            public_url.clone(),
+        )
+        .with_hosts(hosts.clone())
+        .build()
+        .map_err(StartError::Gateway)?;
+        let portal = Portal::new(authenticator, directory.clone(), secrets.clone(), public_url)
+            .with_hosts(hosts);
+        let keys = issuers
+            .iter()
+            .map(|issuer| (issuer.trusted.issuer().clone(), Arc::clone(&issuer.keys)));
+        let health = Health::new(keys.collect(), secrets, metrics);
+        let router = portal.router().merge(health.router()).fallback_service(gateway);
+        Ok(Self { listener, router, directory, health, file: None })
+    }
+
+    /// Reads tenants and policy again from `file` when it changes and on `SIGHUP`.
+    #[must_use]
+    pub fn with_reload(mut self, file: PathBuf) -> Self {
+        self.file = Some(file);
+        self
+    }
+
+    /// All routes, for a program that serves them by itself.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// The tenants and the policy, to read or to replace.
+    #[must_use]
+    pub fn directory(&self) -> &SharedDirectory {
+        &self.directory
+    }
+
+    /// Serves until `shutdown` is done, then lets open requests end for some seconds.
+    ///
+    /// # Errors
+    ///
+    /// If the listener fails for good.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
+        let warm_up = tokio::spawn(self.health.clone().fetch_keys());
+        let reload = self.file.map(|file| {
+            let reload = Reload::new(file, self.directory.clone(), self.health.clone());
+            tokio::spawn(reload.run())
+        });
+        let served = server::serve(self.listener, self.router, shutdown).await;
+        warm_up.abort();
+        if let Some(reload) = reload {
+            reload.abort();
+        }
+        served
+    }
+}
+
+/// One verifier for `Authorization`, and one for each header that holds assertions: an issuer is trusted where the
+/// configuration says its tokens are, and nowhere else.
+fn authenticator(issuers: &[IssuerConfig]) -> Result<Authenticator, StartError> {
+    let mut places: Vec<Option<&HeaderName>> = Vec::new();
+    for issuer in issuers {
+        if !places.contains(&issuer.header.as_ref()) {
+            places.push(issuer.header.as_ref());
+        }
+    }
+    let verifier = |place: Option<&HeaderName>| {
+        issuers
+            .iter()
+            .filter(|issuer| issuer.header.as_ref() == place)
+            .fold(Verifier::builder(), |builder, issuer| {
+                builder.with_issuer(issuer.trusted.clone())
+            })
+            .build()
+            .map_err(StartError::Issuers)
+    };
+    let mut authenticator = if places.contains(&None) {
+        Authenticator::bearer(verifier(None)?)
+    } else {
+        Authenticator::without_bearer()
+    };
+    for place in places.into_iter().flatten() {
+        authenticator = authenticator.with_assertion(place.clone(), verifier(Some(place))?);
+    }
+    Ok(authenticator)
+}
+
+fn open_vault(config: VaultConfig) -> Result<SecretStore, StartError> {
+    let vault: Arc<dyn Vault> = match config.store {
+        StoreConfig::Memory => {
+            tracing::warn!("the vault is in memory: credentials are gone when the process ends");
+            Arc::new(MemoryVault::new())
+        }
+        StoreConfig::Sqlite(path) => Arc::new(SqliteVault::open(path).map_err(StartError::Vault)?),
+    };
+    Ok(SecretStore::new(vault, config.keys))
+}

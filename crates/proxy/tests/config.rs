@@ -1,0 +1,286 @@
+//! Configurations that can't be used: each problem with its line and key, all of them at once.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::fs;
+use std::path::Path;
+
+use bonafide_proxy::{Config, ConfigError, Environment};
+use tempfile::TempDir;
+
+/// In order, and used as the starting point of every test. `{KEY}` is a key file.
+const GOOD: &str = r#"listen     = "127.0.0.1:8080"
+public_url = "https://mcp.example.com"
+
+[[issuers]]
+issuer    = "https://idp.example.com"
+profile   = "generic"
+audiences = ["api://bonafide"]
+
+[vault]
+store = "memory"
+key   = "file:{KEY}"
+
+[tenants.github]
+title = "GitHub"
+url   = "https://api.githubcopilot.com/mcp/"
+[tenants.github.headers]
+Authorization = "Bearer ${GITHUB_TOKEN}"
+X-User-Id     = "${username}"
+[tenants.github.variables.GITHUB_TOKEN]
+title   = "Personal access token"
+pattern = "^gh[pousr]_[A-Za-z0-9]{36,}$"
+
+[policy]
+[[policy.rules]]
+id      = "github-team"
+groups  = ["MCP-GitHub"]
+tenants = ["github"]
+"#;
+
+fn environment() -> Environment<'static> {
+    Environment::new(|name| match name {
+        "OWUI_SECRET" => Some("0123456789abcdef0123456789abcdeX".to_owned()),
+        "SHORT_SECRET" => Some("canary".to_owned()),
+        _ => None,
+    })
+}
+
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        let files = Self(tempfile::tempdir().unwrap());
+        let key = bonafide_vault::MasterKey::generate().unwrap().to_base64();
+        files.write("vault.key", secrecy::ExposeSecret::expose_secret(&key));
+        files
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.0.path().join(name);
+        fs::write(&path, text).unwrap();
+        #[cfg(unix)]
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+
+    fn parse(&self, text: &str) -> Result<Config, ConfigError> {
+        let text = text.replace("{KEY}", "vault.key");
+        Config::parse(&text, &self.0.path().join("bonafide.toml"), &environment())
+    }
+}
+
+/// The problems as `line key: message`.
+fn problems(error: &ConfigError) -> Vec<String> {
+    let line = |line: Option<usize>| line.map_or("-".to_owned(), |line| line.to_string());
+    let problems = error.problems().iter();
+    problems
+        .map(|problem| format!("{} {}: {}", line(problem.line), problem.key, problem.message))
+        .collect()
+}
+
+#[test]
+fn the_good_one_is_read() {
+    let config = Files::new().parse(GOOD).unwrap();
+    assert_eq!(config.listen.port(), 8080);
+    assert_eq!(config.issuers.len(), 1);
+    assert_eq!(config.directory.tenant("github").unwrap().title(), "GitHub");
+    assert_eq!(config.directory.policy().rule_count(), 1);
+}
+
+#[test]
+fn each_problem_names_line_and_key_and_what_to_write() {
+    let files = Files::new();
+    // Replace the first by the second; then there is exactly one problem, at this line and key, that says this.
+    let cases: &[(&str, &str, usize, &str, &str)] = &[
+        ("\"127.0.0.1:8080\"", "8080", 1, "listen", "put it between quotes"),
+        ("\"127.0.0.1:8080\"", "\"localhost\"", 1, "listen", "an address and a port"),
+        ("https://mcp.example.com\"", "https://mcp.example.com/x\"", 2, "public_url", "no path"),
+        (
+            "https://mcp.example.com\"",
+            "http://mcp.example.com\"",
+            2,
+            "public_url",
+            "an `https` URL",
+        ),
+        ("https://mcp.example.com\"", "mcp.example.com\"", 2, "public_url", "https://"),
+        ("https://idp.example.com", "http://idp.example.com", 5, "issuers[0].issuer", "https"),
+        ("\"generic\"", "\"entraa\"", 6, "issuers[0].profile", "entra, keycloak"),
+        ("\"generic\"", "\"open-webui\"", 6, "issuers[0].profile", "secret = \"env:NAME\""),
+        ("audiences = [\"api://bonafide\"]", "audiences = []", 4, "issuers[0]", "audience"),
+        (
+            "audiences = [\"api://bonafide\"]",
+            "audiences = \"api://bonafide\"",
+            7,
+            "issuers[0].audiences",
+            "[\"…\"]",
+        ),
+        (
+            "audiences =",
+            "algorithms = [\"none\"]\naudiences =",
+            7,
+            "issuers[0].algorithms",
+            "RS256",
+        ),
+        (
+            "audiences =",
+            "token = \"refresh\"\naudiences =",
+            7,
+            "issuers[0].token",
+            "`\"access\"` or `\"id\"`",
+        ),
+        ("audiences =", "leeway = \"60\"\naudiences =", 7, "issuers[0].leeway", "\"60s\""),
+        ("audiences =", "leeway = \"1h\"\naudiences =", 4, "issuers[0]", "leeway"),
+        (
+            "audiences =",
+            "header = \"a b\"\naudiences =",
+            7,
+            "issuers[0].header",
+            "name of a header",
+        ),
+        (
+            "audiences =",
+            "secret = \"env:OWUI_SECRET\"\naudiences =",
+            7,
+            "issuers[0].secret",
+            "leave it out",
+        ),
+        ("audiences =", "secret = \"canary\"\naudiences =", 7, "issuers[0].secret", "env:NAME"),
+        (
+            "audiences =",
+            "claims = { group = \"x\" }\naudiences =",
+            7,
+            "issuers[0].claims.group",
+            "`groups`",
+        ),
+        ("audiences =", "audience = [\"x\"]\naudiences =", 7, "issuers[0].audience", "`audiences`"),
+        ("\"memory\"", "\"mysql:x\"", 10, "vault.store", "sqlite:PATH"),
+        ("\"memory\"", "\"postgres://x\"", 10, "vault.store", "not supported yet"),
+        ("\"file:{KEY}\"", "\"file:nowhere.key\"", 11, "vault.key", "cannot be read"),
+        ("\"file:{KEY}\"", "\"env:BONAFIDE_TEST_NO_SUCH_KEY\"", 11, "vault.key", "is not set"),
+        ("\"file:{KEY}\"", "\"canarycanarycanary\"", 11, "vault.key", "env:NAME"),
+        ("\"file:{KEY}\"", "\"keyring:bonafide\"", 11, "vault.key", "write `file:PATH`"),
+        ("[tenants.github]", "[tenants.GitHub]", 13, "tenants.GitHub", "lower-case"),
+        ("[tenants.github]", "[tenants.api]", 13, "tenants.api", "choose another"),
+        ("https://api.github", "ftp://api.github", 15, "tenants.github.url", "https"),
+        (
+            "Bearer ${GITHUB_TOKEN}",
+            "Bearer ${GITHUB_TOKE}",
+            17,
+            "tenants.github.headers.Authorization",
+            "GITHUB_TOKEN",
+        ),
+        (
+            "Bearer ${GITHUB_TOKEN}",
+            "Bearer ${GITHUB_TOKEN",
+            17,
+            "tenants.github.headers.Authorization",
+            "close it",
+        ),
+        ("X-User-Id    ", "Host", 18, "tenants.github.headers.Host", ""),
+        ("X-User-Id    ", "Mcp-Session-Id", 18, "tenants.github.headers.Mcp-Session-Id", ""),
+        ("X-User-Id    ", "\"X User\"", 18, "tenants.github.headers.X User", ""),
+        ("X-User-Id    ", "authorization", 18, "tenants.github.headers.authorization", ""),
+        (
+            "variables.GITHUB_TOKEN",
+            "variables.username",
+            19,
+            "tenants.github.variables.username",
+            "",
+        ),
+        ("{36,}$", "{36,$", 19, "tenants.github.variables.GITHUB_TOKEN", "regular expression"),
+        (
+            "title   =",
+            "secret = \"yes\"\ntitle   =",
+            20,
+            "tenants.github.variables.GITHUB_TOKEN.secret",
+            "`true` or `false`",
+        ),
+        (
+            "title   =",
+            "default = \"x\"\ntitle   =",
+            19,
+            "tenants.github.variables.GITHUB_TOKEN",
+            "default",
+        ),
+        ("title   =", "titel   =", 20, "tenants.github.variables.GITHUB_TOKEN.titel", "`title`"),
+        ("[policy]\n", "[policy]\nstore = \"sqlite:x\"\n", 24, "policy.store", "[[policy.rules]]"),
+        ("[\"github\"]", "[\"gitlab\"]", 27, "policy.rules[0].tenants", "github"),
+        ("groups  = [\"MCP-GitHub\"]", "", 24, "policy.rules[0]", ""),
+        ("groups  =", "group   =", 26, "policy.rules[0]", "group"),
+        ("groups  =", "effect = \"forbid\"\ngroups  =", 26, "policy.rules[0].effect", "deny"),
+        ("listen ", "listne ", 1, "listne", "`listen`"),
+        ("[policy]\n", "[polic]\n[policy]\n", 23, "polic", "`policy`"),
+        ("[policy]\n", "[policy\n", 23, "", "TOML"),
+        ("listen ", "listen = \"127.0.0.1:1\"\nlisten ", 2, "", "TOML"),
+    ];
+    for (from, to, line, key, says) in cases {
+        assert!(GOOD.contains(from), "{from}");
+        let error = files.parse(&GOOD.replacen(from, to, 1)).expect_err(to);
+        let found = problems(&error);
+        let expected = format!("{line} {key}: ");
+        let hit =
+            found.iter().any(|problem| problem.starts_with(&expected) && problem.contains(says));
+        assert!(hit, "{to:?}: expected `{expected}…{says}`, found {found:#?}");
+        assert!(!error.to_string().contains("canary"), "{error}");
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+}
+
+#[test]
+fn all_problems_come_in_one_message_in_the_order_of_the_file() {
+    let text = GOOD
+        .replace("\"127.0.0.1:8080\"", "\"here\"")
+        .replace("\"generic\"", "\"entraa\"")
+        .replace("\"memory\"", "\"mysql\"")
+        .replace("${username}", "${user_name}")
+        .replace("[\"github\"]", "[\"gitlab\"]")
+        + "\n[extra]\n";
+    let error = Files::new().parse(&text).unwrap_err();
+    let lines: Vec<usize> = error.problems().iter().filter_map(|problem| problem.line).collect();
+    assert_eq!(lines, [1, 6, 10, 18, 27, 29], "{error}");
+    let message = error.to_string();
+    assert_eq!(message.lines().count(), 6, "{message}");
+    assert!(message.lines().all(|line| line.contains("bonafide.toml:")), "{message}");
+}
+
+#[test]
+fn an_empty_file_is_told_everything_that_is_needed() {
+    let error = Files::new().parse("").unwrap_err();
+    let keys: Vec<&str> = error.problems().iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["listen", "public_url", "issuers", "vault", "tenants"], "{error}");
+}
+
+#[test]
+fn a_secret_for_an_issuer_comes_from_the_environment_and_is_not_short() {
+    let files = Files::new();
+    let open_webui = |secret: &str| {
+        GOOD.replace(
+            "profile   = \"generic\"",
+            &format!("profile = \"open-webui\"\nsecret = \"env:{secret}\""),
+        )
+        .replace("audiences = [\"api://bonafide\"]", "header = \"X-OpenWebUI-User-Jwt\"")
+        .replace("https://idp.example.com", "open-webui")
+    };
+    let config = files.parse(&open_webui("OWUI_SECRET")).unwrap();
+    assert_eq!(config.issuers[0].header.as_ref().unwrap(), "x-openwebui-user-jwt");
+    for secret in ["SHORT_SECRET", "NOT_SET"] {
+        let error = files.parse(&open_webui(secret)).unwrap_err();
+        assert!(problems(&error)[0].starts_with("7 issuers[0].secret: "), "{error}");
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_file_that_others_may_read_is_refused() {
+    let files = Files::new();
+    let path = files.0.path().join("vault.key");
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let error = files.parse(GOOD).unwrap_err();
+    assert!(problems(&error)[0].contains("chmod 600"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::load(Path::new("nowhere/bonafide.toml"), &environment()).unwrap_err();
+    assert!(error.to_string().starts_with("nowhere/bonafide.toml: "), "{error}");
+}

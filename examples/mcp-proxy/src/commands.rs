@@ -1,0 +1,78 @@
+//! Everything but the demonstration.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use bonafide::claims::Verifier;
+use bonafide::policy::TenantId;
+use bonafide::proxy::{Config, Environment, Proxy};
+use bonafide::vault::MasterKey;
+use secrecy::ExposeSecret as _;
+use tokio::net::TcpListener;
+use tokio::signal::ctrl_c;
+
+pub(crate) async fn serve(file: PathBuf) -> Result<ExitCode> {
+    let config = Config::load(&file, &Environment::of_process())?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("`{}` can't be listened on", config.listen))?;
+    eprintln!("listening on {}", listener.local_addr()?);
+    let proxy = Proxy::new(config, listener)?.with_reload(file);
+    proxy.serve(ended()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn check(file: &Path) -> Result<ExitCode> {
+    let config = Config::load(file, &Environment::of_process())?;
+    println!(
+        "{}: in order: {} issuers, {} tenants, {} rules",
+        file.display(),
+        config.issuers.len(),
+        config.directory.tenants().count(),
+        config.directory.policy().rule_count(),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn explain(
+    file: &Path,
+    token_file: &Path,
+    tenant: &str,
+    tool: Option<&str>,
+) -> Result<ExitCode> {
+    let config = Config::load(file, &Environment::of_process())?;
+    let token = std::fs::read_to_string(token_file)
+        .with_context(|| format!("`{}` can't be read", token_file.display()))?;
+    let tenant: TenantId = tenant.parse()?;
+    let verifier = config
+        .issuers
+        .iter()
+        .fold(Verifier::builder(), |builder, issuer| builder.with_issuer(issuer.trusted.clone()))
+        .build()?;
+    let user = verifier.verify(token.trim()).await.context("the token is refused")?;
+    let explanation = config.directory.policy().explain(&user, &tenant, tool);
+    println!("{explanation}");
+    Ok(if explanation.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub(crate) fn keygen() -> Result<ExitCode> {
+    println!("{}", MasterKey::generate()?.to_base64().expose_secret());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Until Ctrl-C or `SIGTERM`.
+pub(crate) async fn ended() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = ctrl_c() => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = ctrl_c().await;
+}

@@ -1,0 +1,13 @@
+//! One request at a time: who is let through, what reaches the backend, what the others are told.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+
+mod backends;
+mod bodies;
+mod credentials;
+mod refusals;
+mod sessions;

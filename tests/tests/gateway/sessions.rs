@@ -1,0 +1,63 @@
+//! Sessions belong to the user who began them.
+
+use bonafide_mcp::Limits;
+use bonafide_testkit::{McpBackend, User};
+use bonafide_tests::World;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+async fn initialize(world: &World, tenant: &str, user: &User) -> String {
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": { "name": "test", "version": "1" } } });
+    let response = world.request(Method::POST, tenant, user).json(&message).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    response.headers()["mcp-session-id"].to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_session_of_one_user_is_unknown_for_another_and_at_another_tenant() {
+    let (one, other) = (McpBackend::start().await, McpBackend::start().await);
+    let tenants = [("one", one.url()), ("other", other.url())];
+    let world = World::start(&tenants, Limits::default()).await;
+    let (alice, bob) = (world.user("alice", &["one", "other"]), world.user("bob", &["one"]));
+    for (user, tenant) in [(&alice, "one"), (&alice, "other"), (&bob, "one")] {
+        world.store(user, tenant, "key").await;
+    }
+    let session = initialize(&world, "one", &alice).await;
+    let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" });
+    let status = |method: Method, tenant: &'static str, user: &User| {
+        let request = world
+            .request(method.clone(), tenant, user)
+            .header("mcp-session-id", &session)
+            .header("mcp-protocol-version", "2025-11-25");
+        let request = if method == Method::POST { request.json(&list) } else { request };
+        async move { request.send().await.unwrap().status() }
+    };
+    for method in [Method::POST, Method::GET, Method::DELETE] {
+        assert_eq!(status(method.clone(), "one", &bob).await, StatusCode::NOT_FOUND, "{method}");
+        assert_eq!(
+            status(method.clone(), "other", &alice).await,
+            StatusCode::NOT_FOUND,
+            "{method}"
+        );
+    }
+    // Bob's DELETE did not end it, and its owner can.
+    assert_eq!(status(Method::POST, "one", &alice).await, StatusCode::OK);
+    assert!(status(Method::DELETE, "one", &alice).await.is_success());
+    assert_eq!(status(Method::POST, "one", &alice).await, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_backends_own_session_id_is_not_accepted() {
+    let backend = McpBackend::start().await;
+    let world = World::start(&[("t", backend.url())], Limits::default()).await;
+    let alice = world.user("alice", &["t"]);
+    world.store(&alice, "t", "key").await;
+    let session = initialize(&world, "t", &alice).await;
+    let bare = session.split_once('.').unwrap().1;
+    let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" });
+    let request =
+        world.request(Method::POST, "t", &alice).json(&list).header("mcp-session-id", bare);
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::NOT_FOUND);
+}
