@@ -89,6 +89,7 @@ fn a_condition_holds_for_exactly_those_it_names() {
         (allow().with_scopes(["mcp:read"]), true),
         (allow().with_scopes(["mcp:read", "mcp:write"]), true),
         (allow().with_scopes(["mcp:read", "mcp:admin"]), false),
+        (allow().with_scopes(["mcp:read", "mcp:xyz"]), false),
         (allow().with_issuer(IDP), true),
         (allow().with_issuer("https://idp.example/"), false),
         (allow().with_users(["alice"]).with_issuer(IDP), true),
@@ -96,6 +97,8 @@ fn a_condition_holds_for_exactly_those_it_names() {
         (allow().with_users(["bob"]).with_issuer(IDP), false),
         (allow().with_users(["alice"]).with_issuer("https://other.example"), false),
         (allow().with_users([RuleUser::in_directory("d", "alice")]).with_issuer(IDP), false),
+        (allow().with_users(["alice"]).with_issuer(IDP).with_groups(["/eng"]).with_subtree(), true),
+        (allow().with_users(["alice"]).with_issuer(IDP).with_groups(["/en"]).with_subtree(), false),
         (allow().with_groups(["dev"]).with_roles(["admin"]), true),
         (allow().with_groups(["dev"]).with_roles(["user"]), false),
         (allow().with_groups(["dev"]).with_issuer("https://other.example"), false),
@@ -147,6 +150,11 @@ fn unknown_groups_count_against_the_user() {
     assert!(unknown().groups().known().is_none());
     let on_groups = policy([allow().with_groups(["dev"])]);
     assert_eq!(kind(&on_groups, &unknown()), DenialKind::GroupsUnknown(UnknownGroups::Absent));
+    let and_more = allow().with_users(["alice"]).with_issuer(IDP).with_groups(["dev"]);
+    assert_eq!(
+        kind(&policy([and_more]), &unknown()),
+        DenialKind::GroupsUnknown(UnknownGroups::Absent)
+    );
     let said = on_groups.permit(&unknown(), &tenant("github")).unwrap_err().to_string();
     assert!(said.contains("not known (the token has no groups claim)"), "{said}");
     for denial in [

@@ -49,6 +49,7 @@ fn is_silent_where_an_allow_rule_still_gives() {
         deny("d").with_issuer(I),
         deny("d").with_users(["u"]).with_issuer(I),
         deny("d").with_groups(["g", "h"]).with_roles(["r"]),
+        deny("d").with_groups(["g", "h"]).with_issuer(I),
         Rule::deny("d").with_tenants(["other"]),
     ] {
         assert_eq!(lint([group(), deny.clone()]), [""; 0], "{deny:?}");

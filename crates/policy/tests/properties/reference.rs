@@ -29,15 +29,26 @@ pub(crate) struct PlainUser {
     pub(crate) scopes: Vec<String>,
 }
 
-/// Whether the user may use the tool of the tenant.
-pub(crate) fn may_use(rules: &[PlainRule], user: &PlainUser, tenant: &str, tool: &str) -> bool {
-    let applies = |rule: &&PlainRule| {
-        holds(rule, user)
-            && rule.tenants.as_ref().is_none_or(|tenants| tenants.iter().any(|t| t == tenant))
-            && rule.tools.iter().any(|pattern| glob(pattern.as_bytes(), tool.as_bytes()))
+/// The rules that are about the tenant and hold for the user.
+pub(crate) fn applying<'a>(
+    rules: &'a [PlainRule],
+    user: &PlainUser,
+    tenant: &str,
+) -> Vec<&'a PlainRule> {
+    let about = |rule: &PlainRule| match &rule.tenants {
+        None => true,
+        Some(tenants) => tenants.iter().any(|named| named == tenant),
     };
-    let denied = rules.iter().filter(|rule| rule.deny).any(|rule| applies(&rule));
-    let allowed = rules.iter().filter(|rule| !rule.deny).any(|rule| applies(&rule));
+    rules.iter().filter(|rule| about(rule) && holds(rule, user)).collect()
+}
+
+/// Whether somebody to whom these rules apply may use the tool.
+pub(crate) fn may_use(rules: &[&PlainRule], tool: &str) -> bool {
+    let covers = |rule: &&&PlainRule| {
+        rule.tools.iter().any(|pattern| glob(pattern.as_bytes(), tool.as_bytes()))
+    };
+    let denied = rules.iter().filter(|rule| rule.deny).any(|rule| covers(&rule));
+    let allowed = rules.iter().filter(|rule| !rule.deny).any(|rule| covers(&rule));
     allowed && !denied
 }
 
