@@ -59,7 +59,8 @@
 //! * Of the client's headers, credentials, hop-by-hop headers, the well-known headers by which somebody could claim to be
 //!   somebody or ask for another path or method, and every name with an underscore stay here; so does everything under
 //!   the name of a header that a template sets. The query stays here too.
-//! * An event stream is passed on event by event. A JSON answer of up to 64 KiB is read whole, so that a broken one becomes
+//! * A body goes on as JSON in UTF-8, whatever the client called it; one that is announced as something else is refused.
+//! * An event stream is passed on event by event. One that was opened with GET ends with the token of its user. A JSON answer of up to 64 KiB is read whole, so that a broken one becomes
 //!   an error that the client can read. A client that leaves ends its request at the backend.
 //! * Redirects are not followed. A backend's 401 is about the credential that we sent, and becomes a request to enter a
 //!   better one. Other statuses and their bodies are passed on.
