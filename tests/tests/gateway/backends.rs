@@ -127,6 +127,21 @@ async fn a_refused_credential_is_the_users_business_and_not_a_401_of_ours() {
 }
 
 #[tokio::test]
+async fn a_202_with_a_word_in_it_is_good_for_a_notification_and_not_for_a_request() {
+    let answer = "HTTP/1.1 202 Accepted\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let (status, _) = outcome(answer, true).await;
+    assert_eq!(status, StatusCode::BAD_GATEWAY);
+    let backend = RawBackend::start(answer, true).await;
+    let world = World::start(&[("t", backend.url())], quick()).await;
+    let alice = world.user("alice", &["t"]);
+    world.store(&alice, "t", "key").await;
+    let notification =
+        serde_json::json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    let request = world.request(Method::POST, "t", &alice).json(&notification);
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
 async fn other_answers_of_a_backend_are_passed_on_without_its_cookies() {
     let answer = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nset-cookie: a=b\r\n\
                   x-extra: kept\r\ncontent-length: 58\r\n\r\n\

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -46,7 +47,7 @@ pub(crate) async fn read_answer(
     expected: Expected,
     response: Response<Incoming>,
     limits: &Limits,
-) -> (http::response::Parts, Answer) {
+) -> (Parts, Answer) {
     let (parts, body) = response.into_parts();
     let answer = match parts.status {
         StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
@@ -55,7 +56,7 @@ pub(crate) async fn read_answer(
         status if status.is_redirection() => Answer::Redirect,
         status if status.is_informational() => Answer::Garbage("switched protocols"),
         status if status.is_success() && expected != Expected::Nothing => {
-            read_success(expected, &parts.headers, body, limits).await
+            read_success(expected, &parts, body, limits).await
         }
         // What some proxy before the backend says in HTML is not an MCP server's answer.
         status if status.is_server_error() && !is_mcp(&parts.headers) => {
@@ -68,16 +69,17 @@ pub(crate) async fn read_answer(
 
 async fn read_success(
     expected: Expected,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: Incoming,
     limits: &Limits,
 ) -> Answer {
-    let is_empty = http_body::Body::is_end_stream(&body);
+    let headers = &parts.headers;
+    // 202 for a notification, by some with a word in it, and 204 (Streamable HTTP, "sending messages", 4). A request that
+    // is answered so would leave its client waiting.
+    let nothing = parts.status == StatusCode::ACCEPTED || http_body::Body::is_end_stream(&body);
     match media_type(headers).as_deref() {
-        // 202 for a notification, 204 by some (Streamable HTTP, "sending messages", 4). A request that is answered
-        // with nothing would leave its client waiting.
-        _ if is_empty && expected == Expected::Answer => Answer::Garbage("no answer to a request"),
-        _ if is_empty => Answer::Passed(whole(body, limits)),
+        _ if nothing && expected == Expected::Answer => Answer::Garbage("no answer to a request"),
+        _ if nothing => Answer::Passed(whole(body, limits)),
         Some("text/event-stream") => {
             Answer::Passed(GatewayBody::stream(VecDeque::new(), body, None))
         }
