@@ -94,6 +94,7 @@ impl Shared {
         // A caller who may not be here learns that, and nothing about how well the message was made.
         let permit = directory.policy().permit(&user, tenant.id()).map_err(|denial| {
             tracing::info!(tenant = tenant.id().as_str(), %denial, "denied a tenant");
+            self.trail.denied(&denial, &parts.extensions);
             let id = message.as_ref().and_then(|message| message.as_ref().ok()?.id.as_ref());
             let text = format!("you may not use `{}`", tenant.id().as_str());
             Refused::new(Outcome::Denied, error(StatusCode::FORBIDDEN, id, code::DENIED, &text))
@@ -105,6 +106,8 @@ impl Shared {
             })?;
         }
         let message = message.transpose().map_err(|refusal| invalid_message(&refusal))?;
+        let tool = message.as_ref().and_then(Message::tool);
+        self.trail.permitted(&permit, tool, &parts.extensions);
         if let Some(message) = &message {
             authorize(&permit, message, &parts.headers)?;
         }
