@@ -9,5 +9,6 @@
 mod backends;
 mod bodies;
 mod credentials;
+mod lists;
 mod refusals;
 mod sessions;
