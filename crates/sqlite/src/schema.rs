@@ -21,6 +21,9 @@ const MIGRATIONS: &[&str] = &[
         unix_seconds INTEGER NOT NULL,
         PRIMARY KEY (issuer, directory, subject, tenant, name)
     ) STRICT, WITHOUT ROWID;",
+    // From when on a secret is not to be used, and when a backend refused it.
+    "ALTER TABLE secrets ADD COLUMN expires_unix_seconds INTEGER;
+     ALTER TABLE secrets ADD COLUMN refused_unix_seconds INTEGER;",
 ];
 
 /// Refuses a file that belongs to something else, before anything in it is changed.
