@@ -65,6 +65,8 @@
 //! * Redirects are not followed. A backend's 401 is about the credential that we sent, and becomes a request to enter a
 //!   better one. Other statuses and their bodies are passed on.
 //! * `Mcp-Session-Id` is the backend's own id behind a tag that binds it to user and tenant ([`SessionKey`]).
+//! * `X-Request-Id` goes through, or is made here: clients, backends and the audit ([`GatewayBuilder::with_audit`]) see
+//!   the same.
 //!
 //! # What clients are told
 //!

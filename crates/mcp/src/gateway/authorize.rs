@@ -16,9 +16,12 @@ use crate::standard_headers::check_standard_headers;
 
 /// What goes to the backend: the message as it came, or with names that are not there in place of those that the
 /// user may not use.
+#[derive(Default)]
 pub(super) struct Authorized {
     pub(super) body: Bytes,
     pub(super) probes: Vec<Probe>,
+    /// The names that were decided about one by one, as the policy knows them.
+    pub(super) decided: Vec<String>,
 }
 
 /// Checks that the headers say the same as the body, and decides about everything that the message names.
@@ -36,7 +39,7 @@ pub(super) fn authorize(
     })?;
     let all_tools = message.tool().is_none_or(|tool| NamedKind::Tool.is_allowed(permit, tool));
     if permit.covers_all_tools() && all_tools {
-        return Ok(Authorized { body: body.clone(), probes: Vec::new() });
+        return Ok(Authorized { body: body.clone(), ..Authorized::default() });
     }
     let refuse = |refusal: MessageError| invalid_message(id, &refusal);
     let text = std::str::from_utf8(body).map_err(|_| refuse(MessageError::Syntax))?;
@@ -59,5 +62,6 @@ pub(super) fn authorize(
         Cow::Borrowed(_) => body.clone(),
         Cow::Owned(changed) => changed.into(),
     };
-    Ok(Authorized { body, probes })
+    let decided = named.iter().map(|named| named.kind.policy_name(&named.name)).collect();
+    Ok(Authorized { body, probes, decided })
 }

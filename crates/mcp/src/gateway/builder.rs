@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use bonafide_policy::Audit;
 use bonafide_tower::{AllowedHosts, Authenticator};
 use bonafide_vault::SecretStore;
 use url::Url;
 
 use super::metrics::Metrics;
+use super::trail::Trail;
 use super::{Gateway, Shared};
 use crate::backend::{Backends, TlsError};
 use crate::session::NoRandomness;
@@ -23,6 +25,7 @@ pub struct GatewayBuilder {
     hosts: AllowedHosts,
     sessions: Option<SessionKey>,
     limits: Limits,
+    audit: Option<Audit>,
 }
 
 /// Why a gateway can't be built.
@@ -49,7 +52,16 @@ impl GatewayBuilder {
     ) -> Self {
         let hosts = AllowedHosts::new(&public_url);
         let limits = Limits::default();
-        Self { authenticator, directory, secrets, public_url, hosts, sessions: None, limits }
+        Self {
+            authenticator,
+            directory,
+            secrets,
+            public_url,
+            hosts,
+            sessions: None,
+            limits,
+            audit: None,
+        }
     }
 
     /// Under which names and from which pages it may be called. Default: those of the public URL.
@@ -68,6 +80,19 @@ impl GatewayBuilder {
     /// How much and how long.
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Where decisions are written down: one for each request of a verified user to a tenant, about the tool if it
+    /// calls one. Default: nowhere.
+    ///
+    /// # Security
+    ///
+    /// A decision says who the user is, and which tool they asked for as they wrote it; never an argument or a
+    /// credential. Its request id is the client's own `X-Request-Id` if there is one in visible ASCII: a client may
+    /// choose it.
+    pub fn with_audit(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
         self
     }
 
@@ -102,6 +127,7 @@ impl GatewayBuilder {
                 limits: self.limits,
                 backends,
                 metrics: Metrics::new(),
+                trail: Trail::new(self.audit)?,
             }),
         })
     }

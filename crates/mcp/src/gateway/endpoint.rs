@@ -98,6 +98,7 @@ impl Shared {
         // A caller who may not be here learns that, and nothing about how well the message was made.
         let permit = directory.policy().permit(&user, tenant.id()).map_err(|denial| {
             tracing::info!(tenant = tenant.id().as_str(), %denial, "denied a tenant");
+            self.trail.denied(&denial, &parts.extensions);
             let id = message.as_ref().and_then(|message| message.as_ref().ok()?.id.as_ref());
             let text = format!("you may not use `{}`", tenant.id().as_str());
             Refused::new(Outcome::Denied, error(StatusCode::FORBIDDEN, id, code::DENIED, &text))
@@ -109,10 +110,20 @@ impl Shared {
             })?;
         }
         let message = message.transpose().map_err(|refusal| invalid_message(None, &refusal))?;
-        let Authorized { body: sent, probes } = match &message {
-            Some(message) => authorize(&permit, message, &parts.headers, &body)?,
-            None => Authorized { body: Bytes::new(), probes: Vec::new() },
+        let authorized = match &message {
+            Some(message) => authorize(&permit, message, &parts.headers, &body),
+            None => Ok(Authorized::default()),
         };
+        let decided =
+            authorized.as_ref().map(|authorized| &*authorized.decided).unwrap_or_default();
+        let tool = message.as_ref().and_then(Message::tool);
+        if decided.is_empty() {
+            self.trail.permitted(&permit, tool, &parts.extensions);
+        }
+        for name in decided {
+            self.trail.permitted(&permit, Some(name), &parts.extensions);
+        }
+        let Authorized { body: sent, probes, .. } = authorized?;
         for probe in &probes {
             probe.ask_in_header(&mut parts.headers);
         }

@@ -6,6 +6,7 @@ mod endpoint;
 mod forward;
 mod metrics;
 mod service;
+mod trail;
 mod variables;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use url::Url;
 use crate::backend::Backends;
 use crate::{Limits, SessionKey, SharedDirectory};
 use metrics::Metrics;
+use trail::Trail;
 
 /// Serves `/{tenant}/mcp` and the metadata of each tenant.
 ///
@@ -40,6 +42,7 @@ struct Shared {
     limits: Limits,
     backends: Backends,
     metrics: Metrics,
+    trail: Trail,
 }
 
 impl Gateway {

@@ -33,8 +33,16 @@ impl NamedKind {
             Self::Tool => permit.allows_tool(name),
             // A tool's name has a limit that a URI has not.
             _ if permit.covers_all_tools() => true,
-            Self::Prompt => permit.allows_tool(&format!("prompts/{name}")),
-            Self::Resource => permit.allows_tool(&format!("resources/{name}")),
+            _ => permit.allows_tool(&self.policy_name(name)),
+        }
+    }
+
+    /// What the policy calls the thing of this name.
+    pub(crate) fn policy_name(self, name: &str) -> String {
+        match self {
+            Self::Tool => name.to_owned(),
+            Self::Prompt => format!("prompts/{name}"),
+            Self::Resource => format!("resources/{name}"),
         }
     }
 }

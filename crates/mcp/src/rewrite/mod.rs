@@ -10,6 +10,7 @@ mod probe;
 use std::borrow::Cow;
 
 use bonafide_policy::Permit;
+use serde::de::IgnoredAny;
 
 pub(crate) use events::{EventError, EventRewriter};
 pub(crate) use probe::Probe;
@@ -89,6 +90,11 @@ impl Rewriter {
     }
 
     fn message(&self, text: &str, edits: &mut Edits<'_>) -> Result<(), JsonError> {
+        // A number or a text is no message, and shows nobody a list.
+        if !text.trim_ascii_start().starts_with(['{', '[']) {
+            let scalar = serde_json::from_str::<IgnoredAny>(text);
+            return scalar.map(|_| ()).map_err(|_| JsonError::Unreadable);
+        }
         for entry in json::members(text)? {
             if folds_to(&entry.key, "result") && entry.value.starts_with('{') {
                 self.result(entry.value, edits)?;

@@ -95,7 +95,7 @@ fn a_list_can_not_hide() {
     ] {
         assert!(!rewrite(text).contains("rm"), "{text}");
     }
-    for text in ["", "{", "5", "{} {}", r#"{"result":{"tools":[}}"#] {
+    for text in ["", "{", "5 5", "{} {}", "[[{}]]", r#"{"result":{"tools":[}}"#] {
         assert!(rewriter(false).rewrite(text).is_err(), "{text}");
     }
 }
