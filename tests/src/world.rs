@@ -61,6 +61,14 @@ impl World {
         Self { idp, directory, secrets, server, client }
     }
 
+    /// Lets everybody of a tenant's group use all of its tools, and opens the other tenants to nobody.
+    pub fn open(&self, tenant: &str) {
+        let rule = Rule::allow("open").with_groups([format!("g-{tenant}")]).with_tenants([tenant]);
+        let policy = Policy::builder().with_rule(rule).build().unwrap();
+        let directory = self.directory.load();
+        self.directory.replace(Directory::new(directory.tenants().cloned(), policy));
+    }
+
     /// A user in the group of each of these tenants.
     pub fn user(&self, name: &str, tenants: &[&str]) -> User {
         let groups: Vec<String> = tenants.iter().map(|tenant| format!("g-{tenant}")).collect();

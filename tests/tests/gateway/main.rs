@@ -10,5 +10,6 @@ mod audit;
 mod backends;
 mod bodies;
 mod credentials;
+mod lists;
 mod refusals;
 mod sessions;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bonafide_policy::Permit;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
 use super::Shared;
 use super::endpoint::Refused;
@@ -14,6 +14,7 @@ use crate::backend::{Answer, Expected, read_answer, request_headers, response_he
 use crate::content::describe_content;
 use crate::message::{Kind, Message};
 use crate::refusal::{ask_for_credential, code, error};
+use crate::rewrite::Rewriter;
 use crate::standard_headers::remove_standard_headers;
 use crate::{GatewayBody, Tenant};
 
@@ -22,22 +23,32 @@ const LEEWAY: Duration = Duration::from_secs(60);
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
+/// Whose request it is, what it says, and what becomes of its answer.
+pub(super) struct Exchange<'a> {
+    pub(super) permit: &'a Permit,
+    pub(super) tenant: &'a Tenant,
+    pub(super) message: Option<&'a Message<'a>>,
+    pub(super) rewriter: Option<Rewriter>,
+}
+
 impl Shared {
     pub(super) async fn forward(
         &self,
-        permit: &Permit,
-        tenant: &Tenant,
+        exchange: Exchange<'_>,
         parts: Parts,
         rendered: HeaderMap,
-        message: Option<&Message<'_>>,
         body: Bytes,
     ) -> Result<Response<GatewayBody>, Refused> {
+        let Exchange { permit, tenant, message, rewriter } = exchange;
         let tokens = self.authenticator.token_headers().cloned();
         let mut headers = request_headers(parts.headers, tokens, tenant.protected_headers());
         self.open_session(permit, &mut headers, message)?;
         match message {
             Some(_) => describe_content(&mut headers),
             None => remove_standard_headers(&mut headers),
+        }
+        if rewriter.is_some() {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         headers.extend(rendered);
         let method = parts.method;
@@ -51,7 +62,7 @@ impl Shared {
             _ if method == Method::DELETE => Expected::Nothing,
             _ => Expected::Anything,
         };
-        let (mut parts, answer) = read_answer(expected, response, &self.limits).await;
+        let (mut parts, answer) = read_answer(expected, response, &self.limits, rewriter).await;
         let body = match answer {
             // A standing stream ends with the token that it was opened with; the client opens another.
             Answer::Passed(body) if method == Method::GET => {
@@ -66,6 +77,11 @@ impl Shared {
             Answer::Garbage(what) => {
                 tracing::warn!(tenant = tenant.id().as_str(), what, "an unusable answer");
                 return Err(failed(tenant, message, false, "its answer is not MCP"));
+            }
+            Answer::TooLong(limit) => {
+                let why =
+                    format!("its answer has more than the {limit} bytes that can be filtered");
+                return Err(failed(tenant, message, false, &why));
             }
             Answer::Stopped => return Err(failed(tenant, message, true, "it stopped")),
         };

@@ -1,5 +1,6 @@
 //! The gateway: one service for all tenants.
 
+mod authorize;
 mod builder;
 mod endpoint;
 mod forward;
