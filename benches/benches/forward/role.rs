@@ -97,7 +97,7 @@ pub(crate) async fn floor(backend: &str) -> Result<(), Error> {
 /// The proxy as `mcp-proxy serve` runs it.
 pub(crate) async fn gateway(file: &str) -> Result<(), Error> {
     let config = Config::load(Path::new(file), &Environment::of_process())?;
-    let proxy = Proxy::new(config, listen().await?)?;
+    let proxy = Proxy::new(config, listen().await?).await?;
     Ok(proxy.serve(std::future::pending()).await?)
 }
 

@@ -11,9 +11,13 @@ use axum::{Json, Router};
 use bonafide_claims::Issuer;
 use bonafide_jwks::KeySource;
 use bonafide_vault::SecretStore;
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use tokio::time::timeout;
+
+/// 1 while the policy in force is not the newest there is.
+const STALE: &str = "bonafide_policy_stale";
 
 /// How long a check may take.
 const CHECK_TIME: Duration = Duration::from_secs(2);
@@ -29,6 +33,15 @@ pub(crate) enum FileState {
     Refused,
 }
 
+/// What became of the rules in the database as they are now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PolicyState {
+    /// They are in force.
+    Used,
+    /// They can't be read, or make no policy.
+    Refused,
+}
+
 /// What readiness depends on.
 #[derive(Clone)]
 pub(crate) struct Health {
@@ -40,6 +53,7 @@ struct Inner {
     secrets: SecretStore,
     metrics: Option<PrometheusHandle>,
     file: Mutex<FileState>,
+    policy: Mutex<PolicyState>,
 }
 
 impl std::fmt::Debug for Health {
@@ -61,8 +75,9 @@ impl Health {
         secrets: SecretStore,
         metrics: Option<PrometheusHandle>,
     ) -> Self {
-        let file = Mutex::new(FileState::Used);
-        Self { inner: Arc::new(Inner { keys, secrets, metrics, file }) }
+        let (file, policy) = (Mutex::new(FileState::Used), Mutex::new(PolicyState::Used));
+        gauge!(STALE).set(0.0);
+        Self { inner: Arc::new(Inner { keys, secrets, metrics, file, policy }) }
     }
 
     pub(crate) fn router(&self) -> Router {
@@ -76,6 +91,17 @@ impl Health {
     /// What became of the configuration file as it is now.
     pub(crate) fn set_file(&self, state: FileState) {
         *self.inner.file.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// What became of the rules in the database as they are now.
+    pub(crate) fn set_policy(&self, state: PolicyState) {
+        let (outcome, stale) = match state {
+            PolicyState::Used => ("used", 0.0),
+            PolicyState::Refused => ("refused", 1.0),
+        };
+        counter!("bonafide_policy_reloads_total", "outcome" => outcome).increment(1);
+        gauge!(STALE).set(stale);
+        *self.inner.policy.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
     /// Asks each issuer for its keys, so that the first user need not wait. A dead issuer is asked again when a
@@ -113,6 +139,11 @@ impl Health {
             FileState::NeedsRestart => reasons.push(
                 "the configuration file has changes that take effect at a restart".to_owned(),
             ),
+        }
+        if *self.inner.policy.lock().unwrap_or_else(PoisonError::into_inner) == PolicyState::Refused
+        {
+            let reason = "the rules in the database can't be used: the policy before is in force, the log says why";
+            reasons.push(reason.to_owned());
         }
         reasons
     }

@@ -14,7 +14,7 @@
 //! let file = std::path::PathBuf::from("bonafide.toml");
 //! let config = Config::load(&file, &Environment::of_process())?;
 //! let listener = TcpListener::bind(config.listen).await?;
-//! Proxy::new(config, listener)?.with_reload(file).serve(std::future::pending()).await?;
+//! Proxy::new(config, listener).await?.with_reload(file).serve(std::future::pending()).await?;
 //! # Ok(()) }
 //! ```
 //!
@@ -39,22 +39,37 @@
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.
 //! * `tenants.NAME.variables.VARIABLE`: `title`, `description`, `required`, `secret`, `default`, `pattern`, `choices`,
 //!   `min_length`, `max_length`.
+//! * `policy.store`: `sqlite:PATH`, a file with the table `group_tenant_mapping`, whose rows are rules besides those of the
+//!   file. It may be the file of the vault.
+//! * `audit`: `sink` (`off`, `log`, `file:PATH` with one JSON object a line, or `sqlite:PATH`, the table `audit`), `queue` (how
+//!   many decisions may wait for the sink; 8192), `keep` (how long a database keeps them, such as `90d`; for ever).
 //! * `portal`: read and checked, without effect until there is sign-in for browsers.
 //!
-//! A change of `tenants` and `policy` takes effect by itself within some seconds, or at `SIGHUP`. The rest needs a restart.
+//! A change of `tenants` and `policy.rules` takes effect by itself within some seconds, or at `SIGHUP`; one of the rules in
+//! a database within a second. The rest needs a restart. What can't be used leaves the tenants and the policy before in force as
+//! a whole: the log says why, `/readyz` and the metrics `bonafide_config_reloads_total`, `bonafide_policy_reloads_total` and
+//! `bonafide_policy_stale` say that.
+//!
+//! [`PolicyAdmin`] is for an operator's commands: it looks at the policy, and changes the rules in a database while proxies use it.
 //!
 //! # Limits
 //!
 //! The head of a request has at most 64 KiB and 100 headers, and 15 s to arrive; bodies and backends are limited by
 //! [`bonafide_mcp::Limits`]. At the end, open requests have 10 s.
 
+mod audit;
 mod config;
 mod health;
+mod policy;
+mod policy_admin;
 mod proxy;
 mod reload;
 mod server;
+mod stores;
 
 pub use config::{
-    Config, ConfigError, Environment, IssuerConfig, PortalConfig, Problem, StoreConfig, VaultConfig,
+    AuditConfig, AuditSinkConfig, Config, ConfigError, Environment, IssuerConfig, PolicyConfig,
+    PolicyStoreConfig, PortalConfig, Problem, StoreConfig, VaultConfig,
 };
+pub use policy_admin::{CsvError, PolicyAdmin, PolicyAdminError};
 pub use proxy::{Proxy, StartError};

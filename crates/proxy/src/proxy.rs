@@ -8,27 +8,28 @@ use axum::Router;
 use axum::http::HeaderName;
 use bonafide_claims::Verifier;
 use bonafide_mcp::{Gateway, SharedDirectory};
+use bonafide_policy::{Audit, PolicyStore};
 use bonafide_portal::Portal;
-use bonafide_sqlite::SqliteVault;
 use bonafide_tower::{AllowedHosts, Authenticator};
 use bonafide_vault::{MemoryVault, SecretStore, Vault};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
-use crate::config::{Config, IssuerConfig, Stamp, StoreConfig, VaultConfig};
+use crate::audit::{self, Lost};
+use crate::config::{Config, IssuerConfig, StoreConfig, VaultConfig};
 use crate::health::{self, Health};
+use crate::policy;
 use crate::reload::Reload;
 use crate::server;
+use crate::stores::Stores;
 
 /// A proxy that is ready to serve.
 #[derive(Debug)]
 pub struct Proxy {
     listener: TcpListener,
     router: Router,
-    directory: SharedDirectory,
-    health: Health,
-    fixed: String,
-    stamp: Stamp,
-    file: Option<PathBuf>,
+    reload: Reload,
+    audit: Audit,
 }
 
 /// Why a proxy does not start, though its configuration is in order.
@@ -44,6 +45,18 @@ pub enum StartError {
     /// The SQLite file can't be opened.
     #[error("the vault can't be opened")]
     Vault(#[source] bonafide_sqlite::OpenError),
+    /// The SQLite file of the policy can't be opened.
+    #[error("the database of the policy can't be opened")]
+    PolicyStore(#[source] bonafide_sqlite::OpenError),
+    /// The rules in the database can't be used, and there is no policy before.
+    #[error("the policy can't be used")]
+    Policy(#[source] bonafide_policy::ReloadError),
+    /// The SQLite file of the audit can't be opened.
+    #[error("the database of the audit can't be opened")]
+    AuditStore(#[source] bonafide_sqlite::OpenError),
+    /// Decisions can't be written down.
+    #[error("the audit can't be started")]
+    Audit(#[source] bonafide_policy::AuditError),
     /// The gateway can't be built.
     #[error("the gateway can't be built")]
     Gateway(#[source] bonafide_mcp::BuildError),
@@ -57,18 +70,26 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// If the vault can't be opened, or the operating system denies what is needed.
-    pub fn new(config: Config, listener: TcpListener) -> Result<Self, StartError> {
+    /// If a database can't be opened, the rules in one can't be used, or the operating system denies what is needed.
+    pub async fn new(config: Config, listener: TcpListener) -> Result<Self, StartError> {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
-        let Config { public_url, issuers, vault, directory, fixed, stamp, .. } = config;
+        let base = config.base();
+        let Config { public_url, issuers, vault, policy, audit, fixed, stamp, .. } = config;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let hosts = AllowedHosts::new(&public_url).with_listener(address);
         // Before anything that counts: counters belong to the recorder that is there when they are made.
         let metrics = health::install_recorder();
         let authenticator = authenticator(&issuers)?;
-        let secrets = open_vault(vault)?;
+        let mut stores = Stores::default();
+        let secrets = open_vault(vault, &mut stores)?;
+        let audit = audit::start(&audit, &mut stores)?;
+        let store = match &policy.store {
+            Some(store) => Some(policy::open(store, &mut stores)? as Arc<dyn PolicyStore>),
+            None => None,
+        };
+        let directory = base.directory(store.as_ref()).await.map_err(StartError::Policy)?;
         let directory = SharedDirectory::new(directory);
         let gateway = Gateway::builder(
             authenticator.clone(),
@@ -77,6 +98,7 @@ impl Proxy {
             public_url.clone(),
         )
         .with_hosts(hosts.clone())
+        .with_audit(audit.clone())
         .build()
         .map_err(StartError::Gateway)?;
         let portal = Portal::new(authenticator, directory.clone(), secrets.clone(), public_url)
@@ -86,13 +108,24 @@ impl Proxy {
             .map(|issuer| (issuer.trusted.issuer().clone(), Arc::clone(&issuer.keys)));
         let health = Health::new(keys.collect(), secrets, metrics);
         let router = portal.router().merge(health.router()).fallback_service(gateway);
-        Ok(Self { listener, router, directory, health, fixed, stamp, file: None })
+        let reload = Reload {
+            file: None,
+            seen: stamp,
+            fixed,
+            base,
+            waiting: None,
+            store,
+            directory,
+            health,
+        };
+        Ok(Self { listener, router, reload, audit })
     }
 
-    /// Reads tenants and policy again from `file` when it changes and on `SIGHUP`.
+    /// Reads tenants and policy again from `file` when it changes and on `SIGHUP`. Rules in a database are read again
+    /// in any case.
     #[must_use]
     pub fn with_reload(mut self, file: PathBuf) -> Self {
-        self.file = Some(file);
+        self.reload.file = Some(file);
         self
     }
 
@@ -104,7 +137,7 @@ impl Proxy {
     /// The tenants and the policy, to read or to replace.
     #[must_use]
     pub fn directory(&self) -> &SharedDirectory {
-        &self.directory
+        &self.reload.directory
     }
 
     /// Serves until `shutdown` is done, then lets open requests end for some seconds.
@@ -113,17 +146,14 @@ impl Proxy {
     ///
     /// If the listener fails for good.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
-        let warm_up = tokio::spawn(self.health.clone().fetch_keys());
-        let reload = self.file.map(|file| {
-            let (directory, health) = (self.directory.clone(), self.health.clone());
-            let reload = Reload::new(file, self.stamp, self.fixed, directory, health);
-            tokio::spawn(reload.run())
-        });
+        let background = [
+            tokio::spawn(self.reload.health.clone().fetch_keys()),
+            tokio::spawn(self.reload.run()),
+            tokio::spawn(Lost::new(self.audit.clone()).run()),
+        ];
         let served = server::serve(self.listener, self.router, shutdown).await;
-        warm_up.abort();
-        if let Some(reload) = reload {
-            reload.abort();
-        }
+        background.iter().for_each(JoinHandle::abort);
+        audit::flush(self.audit).await;
         served
     }
 }
@@ -158,13 +188,15 @@ fn authenticator(issuers: &[IssuerConfig]) -> Result<Authenticator, StartError> 
     Ok(authenticator)
 }
 
-fn open_vault(config: VaultConfig) -> Result<SecretStore, StartError> {
+fn open_vault(config: VaultConfig, stores: &mut Stores) -> Result<SecretStore, StartError> {
     let vault: Arc<dyn Vault> = match config.store {
         StoreConfig::Memory => {
             tracing::warn!("the vault is in memory: credentials are gone when the process ends");
             Arc::new(MemoryVault::new())
         }
-        StoreConfig::Sqlite(path) => Arc::new(SqliteVault::open(path).map_err(StartError::Vault)?),
+        StoreConfig::Sqlite(path) => {
+            Arc::new(stores.sqlite(&path).map_err(StartError::Vault)?.vault())
+        }
     };
     Ok(SecretStore::new(vault, config.keys))
 }

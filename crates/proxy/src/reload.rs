@@ -1,84 +1,163 @@
 //! Tenants and policy read again, without a restart.
 
+use std::future::pending;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bonafide_mcp::SharedDirectory;
-use tokio::time::sleep;
+use bonafide_policy::PolicyStore;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::config::{Config, Environment, Stamp, stamp};
-use crate::health::{FileState, Health};
+use crate::config::{Config, Environment, Stamp, stamp, with_causes};
+use crate::health::{FileState, Health, PolicyState};
+use crate::policy::Base;
 
 /// How often the file is looked at. Looking is cheaper than a watcher for each platform, and sees a file that was
 /// replaced by a rename or through a link as well.
 const INTERVAL: Duration = Duration::from_secs(2);
 
+/// How long to wait after rules that could not be used: a database that fails half-way may go on saying that there
+/// is something new.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long to leave a database alone that can't say whether its rules changed.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Puts what changed in force: tenants and policy as one, or not at all.
+#[derive(Debug)]
 pub(crate) struct Reload {
-    file: PathBuf,
+    /// The configuration file, if it is watched.
+    pub(crate) file: Option<PathBuf>,
     /// The file as it was when what is in force was read.
-    seen: Stamp,
-    /// The sections that took effect at the start.
-    fixed: String,
-    directory: SharedDirectory,
-    health: Health,
+    pub(crate) seen: Stamp,
+    /// What took effect at the start.
+    pub(crate) fixed: String,
+    /// What the newest file that can be used says.
+    pub(crate) base: Base,
+    /// Whether that file waits for rules that can be used, and for a restart then.
+    pub(crate) waiting: Option<bool>,
+    pub(crate) store: Option<Arc<dyn PolicyStore>>,
+    pub(crate) directory: SharedDirectory,
+    pub(crate) health: Health,
+}
+
+/// Why it is time to look.
+enum Event {
+    Hangup,
+    Tick,
+    /// The rules in the database may have changed.
+    Rules,
+    /// The database can't say whether they did.
+    Unknown,
 }
 
 impl Reload {
-    pub(crate) fn new(
-        file: PathBuf,
-        seen: Stamp,
-        fixed: String,
-        directory: SharedDirectory,
-        health: Health,
-    ) -> Self {
-        Self { file, seen, fixed, directory, health }
-    }
-
     /// Waits for changes, for ever.
     pub(crate) async fn run(mut self) {
         let mut hangup = Hangup::new();
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = self.seen;
         loop {
-            let asked = tokio::select! {
-                () = hangup.received() => true,
-                () = sleep(INTERVAL) => false,
+            let event = tokio::select! {
+                () = hangup.received() => Event::Hangup,
+                _ = ticks.tick() => Event::Tick,
+                event = changed(self.store.as_deref()) => event,
             };
-            let now = stamp(&self.file);
-            // Half of a file can be a valid policy without its denials: wait until it is as it was at the last look.
-            let settled = now == last;
-            last = now;
-            if asked || (settled && now != self.seen) {
-                self.seen = now;
-                self.reload();
+            match event {
+                Event::Tick | Event::Hangup => {
+                    let asked = matches!(event, Event::Hangup);
+                    let now = self.file.as_deref().and_then(stamp);
+                    // Half of a file can be a valid policy without its denials: wait until it is as it was at the
+                    // last look.
+                    let settled = now == last;
+                    last = now;
+                    if asked || (settled && now != self.seen) {
+                        self.seen = now;
+                        self.reload_file().await;
+                    }
+                }
+                Event::Rules => {
+                    if !self.reload_rules().await {
+                        sleep(PAUSE).await;
+                    }
+                }
+                Event::Unknown => sleep(RETRY).await,
             }
         }
     }
 
-    fn reload(&self) {
-        match Config::load(&self.file, &Environment::of_process()) {
-            Ok(config) => {
-                let restart = config.fixed != self.fixed;
-                self.directory.replace(config.directory);
-                self.health.set_file(if restart {
-                    FileState::NeedsRestart
-                } else {
-                    FileState::Used
-                });
-                metrics::counter!("bonafide_config_reloads_total", "outcome" => "used")
-                    .increment(1);
-                tracing::info!("tenants and policy were read again");
-                if restart {
-                    tracing::warn!(
-                        "the file also differs outside of `tenants` and `policy`: that takes effect at a restart"
-                    );
-                }
+    async fn reload_file(&mut self) {
+        let Some(file) = &self.file else {
+            self.reload_rules().await;
+            return;
+        };
+        let loaded = Config::load(file, &Environment::of_process());
+        let loaded = loaded.map(|config| (config.base(), config.fixed != self.fixed));
+        match loaded {
+            Ok((base, restart)) => {
+                self.base = base;
+                self.waiting = Some(restart);
+                self.reload_rules().await;
             }
             Err(error) => {
-                self.health.set_file(FileState::Refused);
-                metrics::counter!("bonafide_config_reloads_total", "outcome" => "refused")
-                    .increment(1);
                 tracing::error!("the new configuration can't be used, the old one stays:\n{error}");
+                self.file_is(FileState::Refused);
             }
+        }
+    }
+
+    fn file_is(&self, state: FileState) {
+        let outcome = if state == FileState::Refused { "refused" } else { "used" };
+        metrics::counter!("bonafide_config_reloads_total", "outcome" => outcome).increment(1);
+        self.health.set_file(state);
+    }
+
+    fn file_used(&self, restart: bool) -> FileState {
+        tracing::info!("tenants and policy were read again");
+        if !restart {
+            return FileState::Used;
+        }
+        tracing::warn!(
+            "the file also differs outside of `tenants` and `policy.rules`: that takes effect at a restart"
+        );
+        FileState::NeedsRestart
+    }
+
+    /// Reads the rules in the database again, and says whether they are in force, with the newest file.
+    async fn reload_rules(&mut self) -> bool {
+        match self.base.directory(self.store.as_ref()).await {
+            Ok(directory) => {
+                tracing::info!(rules = directory.policy().rule_count(), "policy replaced");
+                self.directory.replace(directory);
+                self.health.set_policy(PolicyState::Used);
+                if let Some(restart) = self.waiting.take() {
+                    self.file_is(self.file_used(restart));
+                }
+                true
+            }
+            Err(error) => {
+                let error = with_causes(&error);
+                tracing::error!("the new policy can't be used, the old one stays:\n{error}");
+                self.health.set_policy(PolicyState::Refused);
+                if self.waiting.is_some() {
+                    self.file_is(FileState::Refused);
+                }
+                false
+            }
+        }
+    }
+}
+
+async fn changed(store: Option<&dyn PolicyStore>) -> Event {
+    let Some(store) = store else { return pending().await };
+    match store.changed().await {
+        Ok(()) => Event::Rules,
+        Err(error) => {
+            let error = with_causes(&error);
+            tracing::error!("the rules in the database can't be watched: {error}");
+            Event::Unknown
         }
     }
 }

@@ -66,7 +66,7 @@ async fn a_changed_file_takes_effect_and_a_broken_one_does_not() {
     let config = Config::load(&file, &Environment::of_process()).unwrap();
     let listener = TcpListener::bind(config.listen).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let proxy = Proxy::new(config, listener).unwrap().with_reload(file.clone());
+    let proxy = Proxy::new(config, listener).await.unwrap().with_reload(file.clone());
     let directory = proxy.directory().clone();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(proxy.serve(async move {

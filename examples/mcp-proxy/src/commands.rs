@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use bonafide::claims::Verifier;
+use bonafide::claims::{VerifiedUser, Verifier};
 use bonafide::policy::TenantId;
-use bonafide::proxy::{Config, Environment, Proxy};
+use bonafide::proxy::{Config, Environment, PolicyAdmin, Proxy};
 use bonafide::vault::MasterKey;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
@@ -18,7 +18,7 @@ pub(crate) async fn serve(file: PathBuf) -> Result<ExitCode> {
         .await
         .with_context(|| format!("`{}` can't be listened on", config.listen))?;
     eprintln!("listening on {}", listener.local_addr()?);
-    let proxy = Proxy::new(config, listener)?.with_reload(file);
+    let proxy = Proxy::new(config, listener).await?.with_reload(file);
     proxy.serve(ended()).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -29,11 +29,12 @@ pub(crate) fn check(file: &Path) -> Result<ExitCode> {
         eprintln!("{}: warning: {warning}", file.display());
     }
     println!(
-        "{}: in order: {} issuers, {} tenants, {} rules",
+        "{}: in order: {} issuers, {} tenants, {} rules{}",
         file.display(),
         config.issuers.len(),
         config.directory.tenants().count(),
         config.directory.policy().rule_count(),
+        if config.policy.store.is_some() { ", and those in the database" } else { "" },
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -45,18 +46,24 @@ pub(crate) async fn explain(
     tool: Option<&str>,
 ) -> Result<ExitCode> {
     let config = Config::load(file, &Environment::of_process())?;
+    let tenant: TenantId = tenant.parse()?;
+    let user = verify(&config, token_file).await?;
+    let policy = PolicyAdmin::open(config.policy)?.policy().await?;
+    let explanation = policy.explain(&user, &tenant, tool);
+    println!("{explanation}");
+    Ok(if explanation.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The user of the token in a file.
+pub(crate) async fn verify(config: &Config, token_file: &Path) -> Result<VerifiedUser> {
     let token = std::fs::read_to_string(token_file)
         .with_context(|| format!("`{}` can't be read", token_file.display()))?;
-    let tenant: TenantId = tenant.parse()?;
     let verifier = config
         .issuers
         .iter()
         .fold(Verifier::builder(), |builder, issuer| builder.with_issuer(issuer.trusted.clone()))
         .build()?;
-    let user = verifier.verify(token.trim()).await.context("the token is refused")?;
-    let explanation = config.directory.policy().explain(&user, &tenant, tool);
-    println!("{explanation}");
-    Ok(if explanation.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    verifier.verify(token.trim()).await.context("the token is refused")
 }
 
 pub(crate) fn keygen() -> Result<ExitCode> {

@@ -2,6 +2,7 @@
 
 mod commands;
 mod demo;
+mod policy;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,6 +59,11 @@ enum Command {
     },
     /// Print a new master key for the vault
     Keygen,
+    /// Change the rules in a database, also while proxies use them; lint and test the policy
+    Policy {
+        #[command(subcommand)]
+        command: policy::Command,
+    },
 }
 
 #[tokio::main]
@@ -74,6 +80,7 @@ async fn main() -> ExitCode {
             commands::explain(&config, &token_file, &tenant, tool.as_deref()).await
         }
         Some(Command::Keygen) => commands::keygen(),
+        Some(Command::Policy { command }) => policy::run(command).await,
     };
     match done {
         Ok(code) => code,

@@ -128,6 +128,124 @@ fn check_says_what_is_there_or_all_that_is_wrong() {
     }
 }
 
+/// Adds a line to `[policy]` of a configuration.
+fn with_store(file: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    let text = text
+        .replace("[[policy.rules]]", "[policy]\nstore = \"sqlite:bonafide.db\"\n[[policy.rules]]");
+    fs::write(file, text).unwrap();
+}
+
+#[test]
+fn policy_changes_rows_and_says_what_it_did() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = configuration(directory.path(), "https://idp.example.com");
+    let policy = |arguments: &[&str]| {
+        let [command, rest @ ..] = arguments else { panic!("no command") };
+        let output = run(&[&["policy", command, "--config", &file], rest].concat());
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, _, error) = policy(&["list"]);
+    assert!(code == Some(1) && error.contains("names no database of rules: add `store"), "{error}");
+    with_store(&file);
+    // Neither the vault's key nor any other secret is needed.
+    fs::remove_file(directory.path().join("vault.key")).unwrap();
+
+    let add = ["add", "--group", "Dev Team", "--tenant", "github"];
+    let ok = |out: &str| (Some(0), out.to_owned(), String::new());
+    assert_eq!(policy(&add), ok("mapping:1 added\n"));
+    assert_eq!(policy(&add), ok("mapping:1 was there already\n"));
+    let deny = [&add[..], &["--deny", "--tools", "delete_*", "--note", "by, request"]].concat();
+    assert_eq!(policy(&deny), ok("mapping:2 added\n"));
+    let (code, _, error) = policy(&["add", "--group", "g", "--tenant", "gitlab"]);
+    assert!(
+        code == Some(1)
+            && error.contains("mapping 1, column `tenant`: there is no tenant `gitlab`"),
+        "{error}"
+    );
+    let (_, table, _) = policy(&["list"]);
+    let expected = "ID  EFFECT  GROUP     TENANT  TOOLS     ISSUER  NOTE\n\
+                    1   allow   Dev Team  github  *         -\n\
+                    2   deny    Dev Team  github  delete_*  -       by, request\n";
+    assert_eq!(table, expected);
+
+    let (_, csv, _) = policy(&["list", "--csv"]);
+    let rows = directory.path().join("rows.csv");
+    fs::write(&rows, csv.replace("Dev Team", "Ops")).unwrap();
+    let rows = rows.to_str().unwrap();
+    assert_eq!(policy(&["import", rows]), ok("2 added, 0 removed, 0 there already\n"));
+    assert_eq!(policy(&["import", rows]), ok("0 added, 0 removed, 2 there already\n"));
+    assert_eq!(policy(&["import", rows, "--replace"]), ok("0 added, 2 removed, 2 there already\n"));
+    fs::write(rows, "group_name,tenant\na,github\nb,gitlab\n").unwrap();
+    let (code, _, error) = policy(&["import", rows]);
+    assert!(code == Some(1) && error.contains("line 3: `tenant`: there is no tenant"), "{error}");
+
+    assert_eq!(policy(&["remove", "mapping:3"]), ok("mapping:3 removed\n"));
+    let (code, out, error) = policy(&["remove", "4", "3"]);
+    assert_eq!((code, out.as_str()), (Some(1), "mapping:4 removed\n"));
+    assert_eq!(error, "there is no mapping:3\n");
+    let (code, _, error) = policy(&["remove", "team"]);
+    assert!(code == Some(2) && error.contains("the number of a row"), "{error}");
+}
+
+#[test]
+fn policy_lint_and_test_look_at_the_rules_of_file_and_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = configuration(directory.path(), "https://idp.example.com");
+    with_store(&file);
+    let lint = |arguments: &[&str]| {
+        let output = run(&[&["policy", "lint", "--config", &file], arguments].concat());
+        (output.status.code(), text(&output.stdout))
+    };
+    assert_eq!(lint(&[]), (Some(0), String::new()));
+    let seen = directory.path().join("seen");
+    fs::write(&seen, "mcp-github\nother\n").unwrap();
+    let (code, found) = lint(&["--groups-file", seen.to_str().unwrap()]);
+    assert!(
+        code == Some(1)
+            && found.starts_with("group `MCP-GitHub` of rule `team` is in no token seen"),
+        "{found}"
+    );
+    let row = [
+        "policy",
+        "add",
+        "--config",
+        &file,
+        "--group",
+        "MCP-GitHub",
+        "--tenant",
+        "github",
+        "--deny",
+    ];
+    assert!(run(&row).status.success());
+    let (code, found) = lint(&[]);
+    let expected =
+        "rule `team` never applies at tenant `github`: rule `mapping:1` denies all of it\n";
+    assert_eq!((code, found.as_str()), (Some(1), expected));
+
+    let tests = directory.path().join("tests.toml");
+    let test = |expected: &str| {
+        let text = format!(
+            "[[tests]]\nname = \"the team\"\nissuer = \"https://idp.example.com\"\n\
+             groups = [\"MCP-GitHub\"]\ntenants = [{expected}]\n"
+        );
+        fs::write(&tests, text).unwrap();
+        run(&["policy", "test", "--config", &file, tests.to_str().unwrap()])
+    };
+    let output = test("");
+    assert!(output.status.success() && text(&output.stdout) == "1 passed, 0 failed\n");
+    let output = test("\"github\"");
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout);
+    assert!(
+        said.starts_with("0 passed, 1 failed\nthe team\n  should reach tenant `github`"),
+        "{said}"
+    );
+    fs::write(&tests, "").unwrap();
+    let output = run(&["policy", "test", "--config", &file, tests.to_str().unwrap()]);
+    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("there is no test"));
+}
+
 #[test]
 fn serve_answers_at_once_though_issuer_and_backend_are_away() {
     let directory = tempfile::tempdir().unwrap();

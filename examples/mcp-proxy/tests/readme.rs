@@ -69,7 +69,7 @@ async fn the_readme_works_as_it_is_written() {
     fs::write(directory.path().join("value.json"), json!({ "value": key }).to_string()).unwrap();
     fs::write(directory.path().join("token"), alice.token()).unwrap();
 
-    let [prepare, serve, store, explain] = blocks("sh").try_into().unwrap();
+    let [prepare, serve, store, explain, policy] = blocks("sh").try_into().unwrap();
     succeed(shell(directory.path(), &real(&prepare)).output().unwrap());
     let exec = format!("exec {}", real(&serve));
     let _proxy = Ended(shell(directory.path(), &exec).stderr(Stdio::null()).spawn().unwrap());
@@ -78,6 +78,19 @@ async fn the_readme_works_as_it_is_written() {
     succeed(shell(directory.path(), &fail_on_error).env("TOKEN", alice.token()).output().unwrap());
     let explained = succeed(shell(directory.path(), &real(&explain)).output().unwrap());
     assert!(explained.contains("github-team"), "{explained}");
+
+    let [tests] = blocks("text")
+        .into_iter()
+        .filter(|text| text.contains("[[tests]]"))
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    fs::write(directory.path().join("policy-tests.toml"), real(&tests)).unwrap();
+    let changed = succeed(shell(directory.path(), &real(&policy)).output().unwrap());
+    assert!(
+        changed.contains("mapping:1 added") && changed.contains("1 passed, 0 failed"),
+        "{changed}"
+    );
 
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {},

@@ -1,5 +1,6 @@
 //! The configuration file.
 
+mod audit;
 mod issuers;
 mod policy;
 mod portal;
@@ -18,7 +19,11 @@ use bonafide_mcp::Directory;
 use toml::de::{DeTable, DeValue};
 use url::Url;
 
+use crate::policy::Base;
+
+pub use audit::{AuditConfig, AuditSinkConfig};
 pub use issuers::IssuerConfig;
+pub use policy::{PolicyConfig, PolicyStoreConfig};
 pub use portal::PortalConfig;
 use problem::Problems;
 pub use problem::{ConfigError, Problem};
@@ -38,8 +43,12 @@ pub struct Config {
     pub issuers: Vec<IssuerConfig>,
     /// Where credentials are kept.
     pub vault: VaultConfig,
-    /// The tenants and the policy.
+    /// The tenants, and the policy that the rules of the file make by themselves.
     pub directory: Directory,
+    /// Where the rules are, those of the file among them.
+    pub policy: PolicyConfig,
+    /// Where decisions are written down.
+    pub audit: AuditConfig,
     /// The client that the portal signs users in with.
     pub portal: Option<PortalConfig>,
     /// Everything but tenants and policy, to see whether a changed file needs a restart.
@@ -79,30 +88,50 @@ impl Config {
         file: &Path,
         environment: &Environment<'_>,
     ) -> Result<Self, ConfigError> {
-        let mut problems = Problems::new(text);
-        let (document, errors) = DeTable::parse_recoverable(text);
-        for error in &errors {
-            let message = error.message().lines().collect::<Vec<_>>().join(", ");
-            problems.add(error.span(), "", format!("this is not TOML: {message}"));
-        }
-        let config = if errors.is_empty() {
-            let mut root = Section::new(String::new(), document.span(), document.get_ref());
-            let config = read(&mut root, file, environment, &mut problems);
-            root.finish(&mut problems);
+        parse(text, file, |root, problems| {
+            let config = read(root, file, environment, problems);
+            root.finish(problems);
             config
-        } else {
-            // What a broken file seems to lack is no news.
-            None
-        };
-        if config.is_none() && problems.len() == 0 {
-            problems.add(None, "", "the file can't be used");
-        }
-        problems.finish(file)?;
-        config.ok_or_else(|| {
-            let error = std::io::Error::from(std::io::ErrorKind::InvalidData);
-            ConfigError::unreadable(file, &error)
         })
     }
+}
+
+/// Reads one section of a file, and leaves the others alone.
+fn read_part<T>(
+    file: &Path,
+    read: impl FnOnce(&mut Section<'_, '_>, &mut Problems<'_>) -> Option<T>,
+) -> Result<T, ConfigError> {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| ConfigError::unreadable(file, &error))?;
+    parse(&text, file, read)
+}
+
+fn parse<T>(
+    text: &str,
+    file: &Path,
+    read: impl FnOnce(&mut Section<'_, '_>, &mut Problems<'_>) -> Option<T>,
+) -> Result<T, ConfigError> {
+    let mut problems = Problems::new(text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let message = error.message().lines().collect::<Vec<_>>().join(", ");
+        problems.add(error.span(), "", format!("this is not TOML: {message}"));
+    }
+    let config = if errors.is_empty() {
+        let mut root = Section::new(String::new(), document.span(), document.get_ref());
+        read(&mut root, &mut problems)
+    } else {
+        // What a broken file seems to lack is no news.
+        None
+    };
+    if config.is_none() && problems.len() == 0 {
+        problems.add(None, "", "the file can't be used");
+    }
+    problems.finish(file)?;
+    config.ok_or_else(|| {
+        let error = std::io::Error::from(std::io::ErrorKind::InvalidData);
+        ConfigError::unreadable(file, &error)
+    })
 }
 
 /// Reads every section, whatever is wrong with the others.
@@ -119,29 +148,44 @@ fn read(
     let issuers = issuers::read(root, environment, problems);
     let vault = vault::read(root, file, problems);
     let tenants = tenants::read(root, environment, problems);
-    let policy = policy::read(root, &issuers, &tenants.ids, problems);
+    let names: Vec<_> = issuers.iter().map(|issuer| issuer.trusted.issuer().clone()).collect();
+    let policy = policy::read(root, file, &names, &tenants.ids, problems);
+    let audit = audit::read(root, file, problems);
     let portal = portal::read(root, environment, problems);
+    let (policy, of_file) = policy?;
     Some(Config {
         listen: listen?,
         public_url: public_url?,
         issuers,
         vault: vault?,
-        directory: Directory::new(tenants.tenants, policy?),
+        directory: Directory::new(tenants.tenants, of_file),
+        policy,
+        audit: audit?,
         portal,
         fixed: fixed(root),
         stamp: None,
     })
 }
 
-/// The sections that take effect at the start only, as text to compare. Secrets are not in it: the file has none.
+/// What takes effect at the start only, as text to compare. Secrets are not in it: the file has none.
 fn fixed(root: &Section<'_, '_>) -> String {
     let reloaded = ["tenants", "policy"];
     let entries = root.entries();
     let kept = entries.iter().filter(|(name, _)| !reloaded.contains(&name.value));
-    kept.map(|(name, value)| {
-        format!("{} = {:?}\n", name.value, without_places(value.value.get_ref()))
-    })
-    .collect()
+    let mut fixed: String = kept
+        .map(|(name, value)| {
+            format!("{} = {:?}\n", name.value, without_places(value.value.get_ref()))
+        })
+        .collect();
+    // Of the policy, where its database is.
+    let policy = entries.iter().find(|(name, _)| name.value == "policy");
+    if let Some((_, value)) = policy
+        && let DeValue::Table(policy) = value.value.get_ref()
+        && let Some(store) = policy.get("store")
+    {
+        fixed += &format!("policy.store = {}\n", without_places(store.get_ref()));
+    }
+    fixed
 }
 
 /// A value without where it stands in the file.
@@ -163,7 +207,18 @@ fn without_places(value: &DeValue<'_>) -> String {
     }
 }
 
+/// An error and what caused it, in one text.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 impl Config {
+    /// What policy and tenants are made of again when rules change.
+    pub(crate) fn base(&self) -> Base {
+        Base { tenants: self.directory.tenants().cloned().collect(), policy: self.policy.builder() }
+    }
+
     /// What can be used, and should be looked at: one sentence each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Texts that stand for something else.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use url::Url;
@@ -56,6 +57,11 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// A relative path is meant from the file that names it, wherever the process was started.
+pub(super) fn beside(file: &Path, path: impl AsRef<Path>) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join(path)
+}
+
 /// A duration such as `60s`, `5m` or `1h`.
 pub(super) fn duration(found: &Located<&str>, problems: &mut Problems<'_>) -> Option<Duration> {
     let duration = parse_duration(found.value);
@@ -76,9 +82,17 @@ fn parse_duration(text: &str) -> Option<Duration> {
         "h" => 3600,
         _ => return None,
     };
+    whole(number)?.checked_mul(seconds).map(Duration::from_secs)
+}
+
+/// Some days, such as `90d`.
+pub(super) fn duration_in_days(text: &str) -> Option<Duration> {
+    whole(text.strip_suffix('d')?)?.checked_mul(86_400).map(Duration::from_secs)
+}
+
+fn whole(number: &str) -> Option<u64> {
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    let number: u64 = digits.then(|| number.parse().ok())??;
-    number.checked_mul(seconds).map(Duration::from_secs)
+    digits.then(|| number.parse().ok())?
 }
 
 #[cfg(test)]
@@ -91,6 +105,8 @@ mod tests {
         assert_eq!(seconds("60s"), Some(60));
         assert_eq!(seconds("5m"), Some(300));
         assert_eq!(seconds("1h"), Some(3600));
+        assert_eq!(duration_in_days("90d"), Some(Duration::from_secs(7_776_000)));
+        assert!(["", "d", "90", "90h", "-1d", "é"].iter().all(|w| duration_in_days(w).is_none()));
         for wrong in
             ["", "s", "60", "1.5s", "-1s", "+1s", "1 s", "1d", "é", "99999999999999999999s"]
         {

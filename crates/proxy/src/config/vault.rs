@@ -6,6 +6,8 @@ use bonafide_vault::{KeySpec, Keyring};
 
 use super::problem::Problems;
 use super::section::{Located, Section};
+use super::values::beside;
+use super::with_causes;
 
 /// Where credentials are kept, and the keys that seal them.
 #[derive(Debug)]
@@ -58,11 +60,6 @@ fn store(found: &Located<&str>, file: &Path, problems: &mut Problems<'_>) -> Opt
     None
 }
 
-/// A relative path is meant from the file that names it, wherever the process was started.
-fn beside(file: &Path, path: impl AsRef<Path>) -> PathBuf {
-    file.parent().unwrap_or(Path::new("")).join(path)
-}
-
 fn keys(found: &Located<&str>, file: &Path, problems: &mut Problems<'_>) -> Option<Keyring> {
     let spec = match found.value.parse::<KeySpec>() {
         Ok(KeySpec::File(path)) => KeySpec::File(beside(file, path)),
@@ -79,10 +76,4 @@ fn keys(found: &Located<&str>, file: &Path, problems: &mut Problems<'_>) -> Opti
             None
         }
     }
-}
-
-/// An error and what caused it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -44,7 +44,7 @@ impl World {
         write_key(&directory.path().join("vault.key"))?;
         fs::write(&file, configuration(&origin, idp.issuer(), &backends))?;
         let config = Config::load(&file, &Environment::of_process())?;
-        let proxy = Proxy::new(config, listener)?.with_reload(file);
+        let proxy = Proxy::new(config, listener).await?.with_reload(file);
         let proxy = tokio::spawn(async move {
             if let Err(error) = proxy.serve(std::future::pending()).await {
                 eprintln!("the proxy ended: {error}");
