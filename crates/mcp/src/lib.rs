@@ -64,7 +64,8 @@
 //!   an error that the client can read. A client that leaves ends its request at the backend.
 //! * Redirects are not followed. A backend's 401 is about the credential that we sent, and becomes a request to enter a
 //!   better one. Other statuses and their bodies are passed on.
-//! * `Mcp-Session-Id` is the backend's own id behind a tag that binds it to user and tenant ([`SessionKey`]).
+//! * `Mcp-Session-Id` is the backend's own id behind a tag that binds it to user and tenant. The key of the tag comes from
+//!   the vault's master key, so that every gateway with that key knows it, and none keeps sessions.
 //! * `X-Request-Id` goes through, or is made here: clients, backends and the audit ([`GatewayBuilder::with_audit`]) see
 //!   the same.
 //!
@@ -114,6 +115,7 @@ mod directory;
 mod gateway;
 mod json;
 mod limits;
+mod link;
 mod message;
 mod refusal;
 mod rewrite;
@@ -126,6 +128,7 @@ pub use body::{BodyError, GatewayBody};
 pub use directory::{Directory, SharedDirectory};
 pub use gateway::{BuildError, Gateway, GatewayBuilder};
 pub use limits::Limits;
+pub use link::{LinkError, LinkSealer};
 pub use refusal::code;
-pub use session::{NoRandomness, SessionKey};
+pub use session::NoRandomness;
 pub use tenant::{Tenant, TenantError};

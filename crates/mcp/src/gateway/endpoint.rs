@@ -128,9 +128,13 @@ impl Shared {
             probe.ask_in_header(&mut parts.headers);
         }
         let outcome = if probes.is_empty() { Outcome::Forwarded } else { Outcome::Denied };
+        let id = message.as_ref().and_then(|message| message.id.as_ref());
+        let session = self.open_session(&permit, &mut parts.headers, id)?;
+        let url = session || message.as_ref().is_some_and(Message::declares_url);
         let rendered = self.render(&permit, tenant, message.as_ref()).await?;
         let rewriter = Rewriter::new(&permit, message.as_ref(), probes);
-        let exchange = Exchange { permit: &permit, tenant, message: message.as_ref(), rewriter };
+        let exchange =
+            Exchange { permit: &permit, tenant, message: message.as_ref(), rewriter, url };
         Ok((outcome, self.forward(exchange, parts, rendered, sent).await?))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bonafide_policy::Permit;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::Shared;
 use super::endpoint::Refused;
@@ -21,14 +21,14 @@ use crate::{GatewayBody, Tenant};
 /// How long after its token's `exp` a standing stream may go on: what verifiers allow clocks to differ by default.
 const LEEWAY: Duration = Duration::from_secs(60);
 
-const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-
 /// Whose request it is, what it says, and what becomes of its answer.
 pub(super) struct Exchange<'a> {
     pub(super) permit: &'a Permit,
     pub(super) tenant: &'a Tenant,
     pub(super) message: Option<&'a Message<'a>>,
     pub(super) rewriter: Option<Rewriter>,
+    /// Whether the client can send its user to a page.
+    pub(super) url: bool,
 }
 
 impl Shared {
@@ -39,10 +39,9 @@ impl Shared {
         rendered: HeaderMap,
         body: Bytes,
     ) -> Result<Response<GatewayBody>, Refused> {
-        let Exchange { permit, tenant, message, rewriter } = exchange;
+        let Exchange { permit, tenant, message, rewriter, url } = exchange;
         let tokens = self.authenticator.token_headers().cloned();
         let mut headers = request_headers(parts.headers, tokens, tenant.protected_headers());
-        self.open_session(permit, &mut headers, message)?;
         match message {
             Some(_) => describe_content(&mut headers),
             None => remove_standard_headers(&mut headers),
@@ -86,50 +85,11 @@ impl Shared {
             Answer::Stopped => return Err(failed(tenant, message, true, "it stopped")),
         };
         response_headers(&mut parts.headers);
-        self.seal_session(permit, &mut parts.headers);
+        self.seal_session(permit, url, &mut parts.headers);
         let mut response = Response::new(body);
         *response.status_mut() = parts.status;
         *response.headers_mut() = parts.headers;
         Ok(response)
-    }
-
-    /// Replaces the client's session id by the backend's. An id that was given to somebody else, or for another
-    /// tenant, is answered like one that has ended: 404, so that the client starts a session of its own.
-    fn open_session(
-        &self,
-        permit: &Permit,
-        headers: &mut HeaderMap,
-        message: Option<&Message<'_>>,
-    ) -> Result<(), Refused> {
-        let mut sealed = headers.get_all(SESSION_ID).iter();
-        let Some(first) = sealed.next() else { return Ok(()) };
-        let opened = first
-            .to_str()
-            .ok()
-            .filter(|_| sealed.next().is_none())
-            .and_then(|sealed| self.sessions.open(permit.user().id(), permit.tenant(), sealed))
-            .and_then(|id| HeaderValue::from_str(id).ok());
-        let Some(id) = opened else {
-            let id = message.and_then(|message| message.id.as_ref());
-            let text = "there is no such session: start a new one";
-            let response = error(StatusCode::NOT_FOUND, id, code::NOT_FOUND, text);
-            return Err(Refused::new(Outcome::NotFound, response));
-        };
-        headers.insert(SESSION_ID, id);
-        Ok(())
-    }
-
-    fn seal_session(&self, permit: &Permit, headers: &mut HeaderMap) {
-        let Some(id) = headers.remove(SESSION_ID) else { return };
-        let sealed = id
-            .to_str()
-            .ok()
-            .map(|id| self.sessions.seal(permit.user().id(), permit.tenant(), id))
-            .and_then(|sealed| HeaderValue::try_from(sealed).ok());
-        // An id that is not visible ASCII is none (Streamable HTTP, "session management"): nothing is passed on.
-        if let Some(sealed) = sealed {
-            headers.insert(SESSION_ID, sealed);
-        }
     }
 
     /// A backend's 401 is about the credential that we sent it, never about the client's token.

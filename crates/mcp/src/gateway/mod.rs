@@ -6,6 +6,7 @@ mod endpoint;
 mod forward;
 mod metrics;
 mod service;
+mod sessions;
 mod trail;
 mod variables;
 
@@ -18,7 +19,8 @@ pub use builder::{BuildError, GatewayBuilder};
 use url::Url;
 
 use crate::backend::Backends;
-use crate::{Limits, SessionKey, SharedDirectory};
+use crate::session::SessionKeys;
+use crate::{Limits, SharedDirectory};
 use metrics::Metrics;
 use trail::Trail;
 
@@ -38,7 +40,7 @@ struct Shared {
     secrets: SecretStore,
     public_url: Url,
     hosts: AllowedHosts,
-    sessions: SessionKey,
+    sessions: SessionKeys,
     limits: Limits,
     backends: Backends,
     metrics: Metrics,
