@@ -128,7 +128,7 @@ pub use body::{BodyError, GatewayBody};
 pub use directory::{Directory, SharedDirectory};
 pub use gateway::{BuildError, Gateway, GatewayBuilder};
 pub use limits::Limits;
-pub use link::{LinkError, LinkSealer};
+pub use link::{LINK_TIME, LinkError, LinkSealer};
 pub use refusal::code;
 pub use session::NoRandomness;
 pub use tenant::{Tenant, TenantError};

@@ -8,8 +8,8 @@ use bonafide_policy::TenantId;
 use bonafide_vault::{KeyError, Keyring, StateError, StateSealer};
 use secrecy::ExposeSecret as _;
 
-/// How long a link is good for.
-pub(crate) const LINK_TIME: Duration = Duration::from_secs(60 * 60);
+/// How long the links of the gateway are good for: an hour.
+pub const LINK_TIME: Duration = Duration::from_secs(60 * 60);
 
 /// Seals who a link was made for, so that the page behind it can check who opened it.
 ///
