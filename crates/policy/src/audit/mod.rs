@@ -14,6 +14,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 pub use json_lines::JsonLines;
 pub use log::LogSink;
 pub use queue::{Audit, AuditBuilder, AuditError, AuditSink};
+pub use time::rfc3339;
 
 use crate::denial::{Denial, DenialKind};
 use crate::ids::{RuleId, TenantId};
