@@ -8,6 +8,9 @@ use bonafide_claims::IdError;
 use crate::ids::{RuleIdError, TenantId, TenantIdError};
 use crate::tools::PatternError;
 
+/// How many problems a message lists: a table can have a problem in each of a hundred thousand rows.
+const SHOWN: usize = 100;
+
 /// The part of a rule that a problem is about, by its name in TOML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -54,6 +57,26 @@ impl Key {
             Self::Tools => "tools",
         }
     }
+
+    /// The column of `group_tenant_mapping`. Empty for [`Key::Whole`].
+    #[must_use]
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::Groups => "group_name",
+            Self::Tenants => "tenant",
+            other => other.as_str(),
+        }
+    }
+}
+
+/// Where a rule of the database form comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MappingPlace {
+    /// The row with this number.
+    Row(i64),
+    /// A mapping that is yet to be stored.
+    Proposed,
 }
 
 /// What is wrong with a rule, and what would be right.
@@ -153,6 +176,9 @@ pub enum Problem {
         /// The issuer that the rule names.
         issuer: String,
     },
+    /// Tools in a row of `group_tenant_mapping` with white space between them.
+    #[error("the patterns for tools are separated by commas: write `read_*,list_*`")]
+    ToolList,
     /// `subtree` without `groups`, or with a group that is no path.
     #[error("`subtree` needs `groups` that are paths: `/` first, a name last")]
     NoPath,
@@ -181,6 +207,8 @@ pub struct PolicyError {
     pub span: Option<Range<usize>>,
     /// The file, for rules that a store read from one.
     pub file: Option<String>,
+    /// The row, for rules of the database form.
+    pub row: Option<MappingPlace>,
     /// The line, counted from 1. For rules that are part of a larger file, [`PolicyErrors::located_in`]
     /// fills it in.
     pub line: Option<usize>,
@@ -196,6 +224,9 @@ impl fmt::Display for PolicyError {
             (None, Some(line)) => write!(f, "line {line}: ")?,
             (None, None) => {}
         }
+        if let Some(place) = self.row {
+            return self.in_table(place, f);
+        }
         match (&self.id, self.rule) {
             (Some(id), _) => write!(f, "rule `{id}`")?,
             (None, Some(index)) => write!(f, "rule {}", index.saturating_add(1))?,
@@ -204,6 +235,21 @@ impl fmt::Display for PolicyError {
         match self.key {
             Key::Whole => write!(f, ": {}", self.problem),
             key => write!(f, ", `{}`: {}", key.as_str(), self.problem),
+        }
+    }
+}
+
+impl PolicyError {
+    fn in_table(&self, place: MappingPlace, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match place {
+            MappingPlace::Row(id) => write!(f, "`group_tenant_mapping`, row {id}")?,
+            MappingPlace::Proposed => {
+                write!(f, "mapping {}", self.rule.unwrap_or_default().saturating_add(1))?;
+            }
+        }
+        match self.key {
+            Key::Whole => write!(f, ": {}", self.problem),
+            key => write!(f, ", column `{}`: {}", key.column(), self.problem),
         }
     }
 }
@@ -298,16 +344,19 @@ impl<'a> IntoIterator for &'a PolicyErrors {
     }
 }
 
-/// One problem a line.
+/// One problem a line, the first hundred of them.
 impl fmt::Display for PolicyErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
+        for (index, error) in self.0.iter().take(SHOWN).enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
             write!(f, "{error}")?;
         }
-        Ok(())
+        match self.0.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more problems"),
+        }
     }
 }
 

@@ -241,10 +241,7 @@ impl fmt::Display for Missing {
 /// One line, without an end of line.
 impl fmt::Display for RuleReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let effect = match self.effect {
-            Effect::Allow => "allow",
-            Effect::Deny => "deny",
-        };
+        let effect = self.effect.as_str();
         let applies = if self.applies { "applies" } else { "does not apply" };
         write!(f, "{effect} rule `{}` {applies}", self.rule)?;
         for (index, missing) in self.missing.iter().enumerate() {

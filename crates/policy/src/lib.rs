@@ -66,7 +66,8 @@
 //! | feature | default | brings |
 //! |---|---|---|
 //! | `serde` | no | rules from TOML (`PolicyConfig`, `Policy::from_toml`), tests of a policy (`PolicyTests`), `Serialize` for explanations |
-//! | `store` | no | `PolicyStore` (file, memory), and reload that swaps the policy as a whole (`Reloader`); needs Tokio |
+//! | `store` | no | `PolicyStore` (file, memory), the database form (`Mapping`, `MappingStore`), and reload that swaps the policy as a whole (`Reloader`); needs Tokio |
+//! | `conformance` | no | the suite that every `MappingStore` has to pass |
 //! | `audit` | no | `Audit`: decisions written down by sinks that never hold one up |
 
 #[cfg(feature = "audit")]
@@ -74,11 +75,15 @@ mod audit;
 mod compiled;
 #[cfg(feature = "serde")]
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod denial;
 mod error;
 mod explain;
 mod ids;
 mod lint;
+#[cfg(feature = "store")]
+mod mapping;
 mod permit;
 mod persona;
 mod policy;
@@ -91,15 +96,19 @@ mod tools;
 
 #[cfg(feature = "audit")]
 pub use audit::{
-    Audit, AuditBuilder, AuditError, AuditSink, Decision, JsonLines, LogSink, Outcome,
+    Audit, AuditBuilder, AuditError, AuditSink, Decision, JsonLines, LogSink, Outcome, rfc3339,
 };
 #[cfg(feature = "serde")]
 pub use config::PolicyConfig;
 pub use denial::{Denial, DenialKind};
-pub use error::{Key, PolicyError, PolicyErrors, Problem};
+pub use error::{Key, MappingPlace, PolicyError, PolicyErrors, Problem};
 pub use explain::{Explanation, Missing, RuleReport};
 pub use ids::{MAX_RULE_LEN, MAX_TENANT_LEN, RuleId, RuleIdError, TenantId, TenantIdError};
 pub use lint::{Lint, Linter};
+#[cfg(feature = "store")]
+pub use mapping::{
+    Added, MAPPING_TABLE, Mapping, MappingChange, MappingRow, MappingStore, MemoryMapping, Replaced,
+};
 pub use permit::{Permit, ToolPermit};
 pub use persona::{Persona, Reach, ReachChange, Reached};
 pub use policy::{Policy, PolicyBuilder};

@@ -1,9 +1,10 @@
 //! Rules as people write them. Nothing in here is checked yet: that is what building a policy does.
 
 use std::ops::Range;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::error::{Key, Problem, Source};
+use crate::error::{Key, MappingPlace, Problem, Source};
 
 /// Whether a rule gives or takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,6 +14,29 @@ pub enum Effect {
     Allow,
     /// Those for whom the rule holds may not, whatever else allows it.
     Deny,
+}
+
+impl Effect {
+    /// `allow` or `deny`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl FromStr for Effect {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        match text {
+            "allow" => Ok(Self::Allow),
+            "deny" => Ok(Self::Deny),
+            _ => Err(Problem::Effect),
+        }
+    }
 }
 
 /// A text and where it stands in the file that it comes from.
@@ -115,6 +139,8 @@ pub struct Rule {
     pub(crate) span: Option<Range<usize>>,
     /// The file.
     pub(crate) source: Option<Arc<Source>>,
+    /// The row of `group_tenant_mapping`.
+    pub(crate) row: Option<MappingPlace>,
     /// What reading the rule from its file found wrong.
     pub(crate) misread: Vec<(Key, Option<Range<usize>>, Problem)>,
 }
@@ -144,6 +170,7 @@ impl Rule {
             tools: None,
             span: None,
             source: None,
+            row: None,
             misread: Vec::new(),
         }
     }

@@ -14,7 +14,7 @@ type Result<T> = std::result::Result<T, RowError>;
 /// All rows of one owner, sorted by name.
 pub(crate) fn shelf(connection: &Connection, owner: Owner<'_>) -> Result<Shelf> {
     let mut statement = connection.prepare_cached(
-        "SELECT name, envelope, unix_seconds FROM secrets
+        "SELECT name, envelope, unix_seconds, expires_unix_seconds, refused_unix_seconds FROM secrets
          WHERE issuer = ?1 AND directory = ?2 AND subject = ?3 AND tenant = ?4",
     )?;
     let mut rows = statement.query(owner.parts())?;
@@ -35,7 +35,8 @@ pub(crate) fn page(
 ) -> Result<Vec<(SecretId, Record)>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(
-        "SELECT name, envelope, unix_seconds, issuer, directory, subject, tenant FROM secrets
+        "SELECT name, envelope, unix_seconds, expires_unix_seconds, refused_unix_seconds,
+                issuer, directory, subject, tenant FROM secrets
          WHERE (issuer, directory, subject, tenant, name) > (?1, ?2, ?3, ?4, ?5)
          ORDER BY issuer, directory, subject, tenant, name LIMIT ?6",
     )?;
@@ -54,14 +55,24 @@ pub(crate) fn page(
 pub(crate) fn write(connection: &Connection, id: &SecretId, record: &Record) -> Result<()> {
     let [issuer, directory, subject, tenant] = id.owner().parts();
     let mut statement = connection.prepare_cached(
-        "INSERT INTO secrets (issuer, directory, subject, tenant, name, envelope, unix_seconds)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT DO UPDATE SET envelope = ?6, unix_seconds = ?7",
+        "INSERT INTO secrets (issuer, directory, subject, tenant, name, envelope, unix_seconds,
+                              expires_unix_seconds, refused_unix_seconds)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT DO UPDATE SET envelope = ?6, unix_seconds = ?7,
+                                   expires_unix_seconds = ?8, refused_unix_seconds = ?9",
     )?;
-    let seconds = i64::try_from(record.unix_seconds()).unwrap_or(i64::MAX);
-    let bytes = record.envelope().as_bytes();
-    let name = id.name().as_str();
-    statement.execute(params![issuer, directory, subject, tenant, name, bytes, seconds])?;
+    let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+    statement.execute(params![
+        issuer,
+        directory,
+        subject,
+        tenant,
+        id.name().as_str(),
+        record.envelope().as_bytes(),
+        seconds(record.unix_seconds()),
+        record.expires_unix_seconds().map(seconds),
+        record.refused_unix_seconds().map(seconds),
+    ])?;
     Ok(())
 }
 
@@ -106,9 +117,11 @@ pub(crate) fn data_version(connection: &Connection) -> Result<i64> {
 
 fn record(row: &Row<'_>, at: usize) -> Result<Record> {
     let bytes = row.get_ref(at)?.as_blob().map_err(|_| damaged("an envelope is not a blob"))?;
-    let seconds: i64 = row.get(at + 1)?;
-    let seconds = u64::try_from(seconds).map_err(|_| damaged("a time is negative"))?;
-    Ok(Record::new(Envelope::from_bytes(bytes), seconds))
+    let seconds = |seconds: i64| u64::try_from(seconds).map_err(|_| damaged("a time is negative"));
+    let later = |at| row.get::<_, Option<i64>>(at)?.map(seconds).transpose();
+    Ok(Record::new(Envelope::from_bytes(bytes), seconds(row.get(at + 1)?)?)
+        .with_expiry(later(at + 2)?)
+        .with_refusal(later(at + 3)?))
 }
 
 fn name(row: &Row<'_>, at: usize) -> Result<SecretName> {
@@ -117,14 +130,14 @@ fn name(row: &Row<'_>, at: usize) -> Result<SecretName> {
 
 fn user(row: &Row<'_>) -> Result<UserId> {
     let wrong = |_| damaged("an issuer, directory or subject is not valid");
-    let issuer = text(row, 3)?.parse().map_err(wrong)?;
-    let directory = Some(text(row, 4)?).filter(|directory| !directory.is_empty());
+    let issuer = text(row, 5)?.parse().map_err(wrong)?;
+    let directory = Some(text(row, 6)?).filter(|directory| !directory.is_empty());
     let directory = directory.map(str::parse).transpose().map_err(wrong)?;
-    Ok(UserId::new(issuer, directory, text(row, 5)?.parse().map_err(wrong)?))
+    Ok(UserId::new(issuer, directory, text(row, 7)?.parse().map_err(wrong)?))
 }
 
 fn tenant_id(row: &Row<'_>) -> Result<TenantId> {
-    text(row, 6)?.parse().map_err(|_| damaged("a tenant is not valid"))
+    text(row, 8)?.parse().map_err(|_| damaged("a tenant is not valid"))
 }
 
 fn text<'a>(row: &'a Row<'_>, at: usize) -> Result<&'a str> {

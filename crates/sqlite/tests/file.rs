@@ -143,12 +143,52 @@ fn refuses_a_file_from_the_future() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bonafide.db");
     drop(SqliteVault::open(&path).unwrap());
-    for version in [2, 1_000_000, -1] {
+    for version in [5, 1_000_000, -1] {
         let file = Connection::open(&path).unwrap();
         file.pragma_update(None, "user_version", version).unwrap();
         drop(file);
         let error = SqliteVault::open(&path).unwrap_err();
-        assert!(matches!(error, OpenError::Newer { known: 1, .. }), "{version}: {error:?}");
+        assert!(matches!(error, OpenError::Newer { known: 4, .. }), "{version}: {error:?}");
+    }
+}
+
+/// A file as the first version left it.
+#[tokio::test]
+async fn brings_a_file_of_version_1_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bonafide.db");
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         CREATE TABLE secrets (
+            issuer       TEXT NOT NULL,
+            directory    TEXT NOT NULL,
+            subject      TEXT NOT NULL,
+            tenant       TEXT NOT NULL,
+            name         TEXT NOT NULL,
+            envelope     BLOB NOT NULL,
+            unix_seconds INTEGER NOT NULL,
+            PRIMARY KEY (issuer, directory, subject, tenant, name)
+         ) STRICT, WITHOUT ROWID;
+         PRAGMA application_id = 0x626f6e61;
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    file.execute(
+        "INSERT INTO secrets VALUES ('https://idp.example', '', 'alice', 'github', 'TOKEN', ?1, ?2)",
+        (&[1_u8; 64][..], 1_700_000_000),
+    )
+    .unwrap();
+    drop(file);
+    private(&path);
+    let (user, tenant, name) = alice();
+    let owner = Owner::new(&user, &tenant);
+    let marked = record(1).with_expiry(Some(1_800_000_000)).with_refusal(Some(1_700_000_001));
+    for expected in [record(1), marked.clone()] {
+        let vault = SqliteVault::open(&path).unwrap();
+        let read = vault.read(owner, std::slice::from_ref(&name)).await.unwrap();
+        assert_eq!(read, [Some(expected)]);
+        vault.write(owner, &name, marked.clone()).await.unwrap();
     }
 }
 

@@ -9,12 +9,13 @@ use bonafide_claims::UserId;
 use bonafide_policy::Permit;
 use secrecy::SecretString;
 
+use crate::envelope::Envelope;
 use crate::keyring::Keyring;
 use crate::name::SecretName;
-use crate::owner::Owner;
+use crate::owner::{Owner, SecretId};
 use crate::seal::{OpenError, SealError, Sealer};
-use crate::secrets::{SecretStatus, Secrets};
-use crate::vault::{Record, StoreError, Vault};
+use crate::secrets::{Opened, SecretStatus, Secrets};
+use crate::vault::{Record, Replacement, StoreError, Vault};
 
 /// A store and the keys to it. Cloning costs a few reference counts, and clones share their keys.
 ///
@@ -52,6 +53,12 @@ pub enum VaultError {
         #[source]
         source: SealError,
     },
+    /// The value would have expired when it is stored.
+    #[error("the secret `{name}` would have expired already: give a time to come")]
+    Expired {
+        /// Which one.
+        name: SecretName,
+    },
 }
 
 impl SecretStore {
@@ -65,7 +72,7 @@ impl SecretStore {
         }
     }
 
-    /// Asks `clock` for the time that a secret was set at, instead of the system.
+    /// Asks `clock` for the time, instead of the system: when a secret is set, and whether it has expired.
     #[must_use]
     pub fn with_clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self { clock: Arc::new(clock), ..self }
@@ -105,9 +112,9 @@ impl SecretStore {
         self.sealer.load_full()
     }
 
-    fn unix_seconds(&self) -> u64 {
-        let since = (self.clock)().duration_since(SystemTime::UNIX_EPOCH);
-        since.map_or(0, |since| since.as_secs())
+    /// `None` if the clock stands before 1970, and so does not know the time.
+    fn now(&self) -> Option<u64> {
+        unix_seconds((self.clock)())
     }
 }
 
@@ -128,7 +135,8 @@ pub struct UserVault<'a> {
 }
 
 impl UserVault<'_> {
-    /// Reads and opens secrets: for each of `names`, in order, its value or that it is not set.
+    /// Reads and opens secrets: for each of `names`, in order, its value or that it is not set. What has
+    /// expired is not set.
     ///
     /// # Errors
     ///
@@ -139,25 +147,95 @@ impl UserVault<'_> {
         let sealer = self.store.sealer.load();
         let mut opener = sealer.opener(self.owner);
         let mut values = Vec::with_capacity(records.len());
-        for (name, record) in names.iter().zip(&records) {
-            let value = record.as_ref().map(|record| opener.open(name, record.envelope()));
-            values.push(value.transpose().map_err(|source| sealed(name, source))?);
+        for (name, record) in names.iter().zip(records) {
+            let valid = record.filter(|record| !record.is_expired(|| self.store.now()));
+            let opened = valid.map(|record| {
+                let value = opener.open(name, record.envelope())?;
+                Ok(Opened { value, envelope: record.envelope().clone() })
+            });
+            values.push(opened.transpose().map_err(|source| sealed(name, source))?);
         }
         Ok(Secrets::new(values))
     }
 
-    /// Seals `value` and stores it as `name`, in place of an earlier one. Durable when it returns.
+    /// Seals `value` and stores it as `name`, in place of an earlier one. Durable when it returns. It does not
+    /// expire, and that an earlier value was refused is forgotten.
     ///
     /// # Errors
     ///
     /// [`VaultError::Value`] if the value is empty or too long, and [`VaultError::Store`] if the store
     /// fails: the earlier value, if any, or this one is stored.
     pub async fn write(&self, name: &SecretName, value: SecretString) -> Result<(), VaultError> {
+        self.store_value(name, value, None).await
+    }
+
+    /// As [`write`](Self::write), for a value that is not used any more from `expires_at` on, to the second.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Self::write), and [`VaultError::Expired`] if `expires_at` is not in the future.
+    ///
+    /// # Security
+    ///
+    /// The expiry is not sealed: whoever can write to the store can remove it. What must end at that time has
+    /// to end at the backend.
+    pub async fn write_until(
+        &self,
+        name: &SecretName,
+        value: SecretString,
+        expires_at: SystemTime,
+    ) -> Result<(), VaultError> {
+        let expires = unix_seconds(expires_at);
+        // Not known counts as past, on either side.
+        if expires.is_none_or(|expires| self.store.now().is_none_or(|now| now >= expires)) {
+            return Err(VaultError::Expired { name: name.clone() });
+        }
+        self.store_value(name, value, expires).await
+    }
+
+    async fn store_value(
+        &self,
+        name: &SecretName,
+        value: SecretString,
+        expires: Option<u64>,
+    ) -> Result<(), VaultError> {
         let envelope = self.store.sealer.load().seal(self.owner, name, &value);
         let envelope =
             envelope.map_err(|source| VaultError::Value { name: name.clone(), source })?;
-        let record = Record::new(envelope, self.store.unix_seconds());
-        Ok(self.store.vault.write(self.owner, name, record).await?)
+        let record = Record::new(envelope, self.store.now().unwrap_or_default());
+        Ok(self.store.vault.write(self.owner, name, record.with_expiry(expires)).await?)
+    }
+
+    /// Notes that the backend refused the value that was in the envelope `used`, so that its user can be told.
+    /// It stays set, and is used again: only a [`write`](Self::write) clears the note. Says whether the
+    /// note stands.
+    ///
+    /// It does not if the secret was changed or removed since it was read: what was refused is not what is
+    /// stored. A value that is noted already costs a read and no write, and keeps the time of its first refusal.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Store`] if the store fails.
+    pub async fn mark_refused(
+        &self,
+        name: &SecretName,
+        used: &Envelope,
+    ) -> Result<bool, VaultError> {
+        let stored = self.records(std::slice::from_ref(name)).await?.into_iter().flatten().next();
+        let Some(record) = stored.filter(|record| record.envelope() == used) else {
+            return Ok(false);
+        };
+        if record.refused_unix_seconds().is_some() {
+            return Ok(true);
+        }
+        let (user, tenant) = (self.owner.user().clone(), self.owner.tenant().clone());
+        let change = Replacement {
+            id: SecretId::new(user, tenant, name.clone()),
+            // A value that its user sets at this moment is another envelope, and stays as it is.
+            expected: Some(used.clone()),
+            record: record.with_refusal(Some(self.store.now().unwrap_or_default())),
+        };
+        Ok(self.store.vault.replace(vec![change]).await?.first() == Some(&true))
     }
 
     /// Removes the secret `name`. Says whether there was one.
@@ -169,25 +247,31 @@ impl UserVault<'_> {
         Ok(self.store.vault.remove(self.owner, name).await?)
     }
 
-    /// For each of `names`, in order, whether it is set and since when. Opens nothing.
+    /// For each of `names`, in order, whether it is set, since when and until when. Opens nothing.
     ///
     /// # Errors
     ///
     /// [`VaultError::Store`] if the store fails.
     pub async fn status(&self, names: &[SecretName]) -> Result<Vec<SecretStatus>, VaultError> {
         let records = self.records(names).await?;
-        let pairs = names.iter().zip(&records);
-        Ok(pairs.map(|(name, record)| SecretStatus::new(name.clone(), record.as_ref())).collect())
+        let (pairs, now) = (names.iter().zip(&records), self.store.now());
+        let status = |(name, record): (&SecretName, &Option<Record>)| {
+            SecretStatus::new(name.clone(), record.as_ref(), now)
+        };
+        Ok(pairs.map(status).collect())
     }
 
-    /// Everything that is set, also under names that nobody asks for any more. Opens nothing.
+    /// Everything that is stored, also under names that nobody asks for any more, and what has expired. Opens
+    /// nothing.
     ///
     /// # Errors
     ///
     /// [`VaultError::Store`] if the store fails.
     pub async fn list(&self) -> Result<Vec<SecretStatus>, VaultError> {
         let rows = self.store.vault.list(self.owner).await?;
-        Ok(rows.into_iter().map(|(name, record)| SecretStatus::new(name, Some(&record))).collect())
+        let now = self.store.now();
+        let status = |(name, record)| SecretStatus::new(name, Some(&record), now);
+        Ok(rows.into_iter().map(status).collect())
     }
 
     async fn records(&self, names: &[SecretName]) -> Result<Vec<Option<Record>>, VaultError> {
@@ -202,4 +286,8 @@ impl UserVault<'_> {
 
 fn sealed(name: &SecretName, source: OpenError) -> VaultError {
     VaultError::Sealed { name: name.clone(), source }
+}
+
+fn unix_seconds(time: SystemTime) -> Option<u64> {
+    time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
 }

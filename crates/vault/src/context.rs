@@ -1,4 +1,4 @@
-//! What a secret is bound to: the associated data of its envelope, and the labels of derived keys.
+//! What a secret or a state is bound to: its associated data, and the labels of derived keys.
 //!
 //! Every field has its length in front (four bytes, big endian), so that no two lists of fields give the
 //! same bytes: `ab` and `c` are not `a` and `bc`.
@@ -43,6 +43,24 @@ pub(crate) fn user_key_info(user: &UserId) -> Vec<u8> {
     fields_with_room(&[b"user key", &[FORMAT_VERSION], issuer, directory, subject], 0)
 }
 
+pub(crate) fn state_key_info(purpose: &str) -> Vec<u8> {
+    fields_with_room(&[b"state key", &[FORMAT_VERSION], purpose.as_bytes()], 0)
+}
+
+pub(crate) fn subkey_info(purpose: &str) -> Vec<u8> {
+    fields_with_room(&[b"subkey", &[FORMAT_VERSION], purpose.as_bytes()], 0)
+}
+
+/// The associated data of a sealed state.
+pub(crate) fn state_data(key: KeyId, purpose: &str, fields: &[&[u8]]) -> Vec<u8> {
+    let version = [FORMAT_VERSION];
+    let first = [b"state".as_slice(), &version, key.as_bytes(), purpose.as_bytes()];
+    let mut bytes =
+        fields_with_room(&first, fields.iter().map(|field| LEN_BYTES + field.len()).sum());
+    fields.iter().for_each(|field| push(&mut bytes, field));
+    bytes
+}
+
 fn fields_with_room(fields: &[&[u8]], room: usize) -> Vec<u8> {
     let len: usize = fields.iter().map(|field| LEN_BYTES + field.len()).sum();
     let mut bytes = Vec::with_capacity(len + room);
@@ -53,8 +71,8 @@ fn fields_with_room(fields: &[&[u8]], room: usize) -> Vec<u8> {
 }
 
 fn push(bytes: &mut Vec<u8>, field: &[u8]) {
-    // Ids have at most 1024 bytes and names 64, so the length always fits. Should that ever change, a
-    // length that saturates still binds every byte of the field.
+    // Ids have at most 1024 bytes and names 64, so their length always fits. A longer field, which only a
+    // caller with more than 4 GiB of associated data has, still binds every byte with a length that saturates.
     let len = u32::try_from(field.len()).unwrap_or(u32::MAX);
     bytes.extend_from_slice(&len.to_be_bytes());
     bytes.extend_from_slice(field);

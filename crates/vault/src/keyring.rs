@@ -7,6 +7,7 @@ use aws_lc_rs::aead::{AES_256_GCM_SIV, LessSafeKey, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk};
 use aws_lc_rs::hmac;
 use bonafide_claims::UserId;
+use secrecy::{ExposeSecretMut, SecretBox};
 use zeroize::Zeroizing;
 
 use crate::context;
@@ -16,7 +17,11 @@ use crate::key::{KeyError, KeyId, MasterKey};
 /// The salt of HKDF's extraction: RFC 5869, section 2.2.
 const SALT: &[u8] = b"bonafide-vault/1";
 
-const USER_KEY_LEN: usize = 32;
+/// How long every derived key is, in bytes.
+const DERIVED_KEY_LEN: usize = 32;
+
+/// 32 bytes that are derived from a master key for one purpose, and wiped when they are dropped.
+pub type Subkey = SecretBox<[u8; DERIVED_KEY_LEN]>;
 
 /// The master keys in use: the newest seals, any of them opens. Never empty.
 ///
@@ -79,6 +84,25 @@ impl Keyring {
         self.keys().map(|key| key.id)
     }
 
+    /// Keys for another use than sealing, such as an HMAC: one for each master key, newest first, derived for
+    /// `purpose` and for nothing else. Every process with the same master key derives the same.
+    ///
+    /// Make with the first one, and check with each, so that a rotation of master keys is not noticed.
+    /// For what has to be secret as well, there is [`StateSealer`](crate::StateSealer).
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Crypto`] if the cryptography library fails.
+    pub fn subkeys(&self, purpose: &str) -> Result<Vec<(KeyId, Subkey)>, KeyError> {
+        let info = context::subkey_info(purpose);
+        let derive = |root: &RootKey| {
+            let mut key = SecretBox::new(Box::new([0; DERIVED_KEY_LEN]));
+            expand(&root.prk, &info, key.expose_secret_mut()).map_err(|_| KeyError::Crypto)?;
+            Ok((root.id, key))
+        };
+        self.keys().map(derive).collect()
+    }
+
     pub(crate) fn sealing(&self) -> &RootKey {
         &self.0.newest
     }
@@ -87,7 +111,7 @@ impl Keyring {
         self.keys().find(|key| key.id == id)
     }
 
-    fn keys(&self) -> impl Iterator<Item = &RootKey> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &RootKey> {
         std::iter::once(&self.0.newest).chain(&self.0.older)
     }
 }
@@ -124,8 +148,17 @@ impl RootKey {
 
     /// The key that seals this user's secrets. aws-lc wipes it when it is dropped.
     pub(crate) fn user_key(&self, user: &UserId) -> Result<LessSafeKey, Unavailable> {
-        let mut bytes = Zeroizing::new([0; USER_KEY_LEN]);
-        expand(&self.prk, &context::user_key_info(user), bytes.as_mut_slice())?;
+        self.sealing_key(&context::user_key_info(user))
+    }
+
+    /// The key that seals states for this purpose.
+    pub(crate) fn state_key(&self, purpose: &str) -> Result<LessSafeKey, Unavailable> {
+        self.sealing_key(&context::state_key_info(purpose))
+    }
+
+    fn sealing_key(&self, info: &[u8]) -> Result<LessSafeKey, Unavailable> {
+        let mut bytes = Zeroizing::new([0; DERIVED_KEY_LEN]);
+        expand(&self.prk, info, bytes.as_mut_slice())?;
         let key = UnboundKey::new(&AES_256_GCM_SIV, bytes.as_slice()).map_err(|_| Unavailable)?;
         Ok(LessSafeKey::new(key))
     }

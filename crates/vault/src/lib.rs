@@ -63,9 +63,9 @@
 //! * **Somebody reads the database, a backup or a log.** Values are sealed with AES-256-GCM-SIV under a key
 //!   of their user: [`mod@format`] has every byte. What shows is who has a secret for which tenant, under which
 //!   name, since when, and how long it is.
-//! * **Somebody writes to the database.** A row that is altered, or moved to another user, tenant or name, does
-//!   not open, and that is an error. Removing a row, and putting an older envelope of the same row back, is
-//!   not noticed.
+//! * **Somebody writes to the database.** An envelope that is altered, or moved to another user, tenant or name,
+//!   does not open, and that is an error. Removing a row, putting an older envelope of the same row back, and
+//!   changing the times beside it (set, expires, refused) is not noticed: [`Record`].
 //! * **Another user.** A [`UserVault`] is bound to the permit's user; e-mail addresses and user names play no
 //!   part.
 //! * **An operator's mistake.** There is no built-in key; keys that are short, zero, repeated, counted, typed or
@@ -99,6 +99,7 @@ mod seal;
 #[cfg(test)]
 mod seal_tests;
 mod secrets;
+mod state;
 mod vault;
 mod weak;
 
@@ -106,13 +107,14 @@ pub use access::{SecretStore, UserVault, VaultError};
 pub use cache::{Lookup, MAX_CACHED_LEN, ReadCache, Shelf, Ticket};
 pub use envelope::{Envelope, FORMAT_VERSION};
 pub use key::{KeyError, KeyId, KeyIdError, MASTER_KEY_LEN, MasterKey};
-pub use keyring::Keyring;
+pub use keyring::{Keyring, Subkey};
 pub use keyspec::{KeyLoadError, KeySpec, KeySpecError};
 pub use memory::MemoryVault;
 pub use name::{MAX_NAME_LEN, NameError, SecretName};
 pub use owner::{Owner, SecretId};
 pub use seal::{MAX_SECRET_LEN, OpenError, SealError, Sealer};
 pub use secrets::{SecretStatus, Secrets};
+pub use state::{MAX_STATE_LEN, StateError, StateSealer};
 pub use vault::{Record, Replacement, StoreError, Vault};
 pub use weak::Weakness;
 

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use secrecy::SecretString;
 
+use crate::envelope::Envelope;
 use crate::key::KeyId;
 use crate::name::SecretName;
 use crate::vault::Record;
@@ -14,17 +15,34 @@ use crate::vault::Record;
 /// Not `Clone` and not `Serialize`: they go to the renderer of headers and nowhere else, and are wiped
 /// from memory when this is dropped.
 pub struct Secrets {
-    values: Vec<Option<SecretString>>,
+    values: Vec<Option<Opened>>,
+}
+
+/// A value, and the envelope that it came out of.
+pub(crate) struct Opened {
+    pub(crate) value: SecretString,
+    pub(crate) envelope: Envelope,
 }
 
 impl Secrets {
-    pub(crate) fn new(values: Vec<Option<SecretString>>) -> Self {
+    pub(crate) fn new(values: Vec<Option<Opened>>) -> Self {
         Self { values }
     }
 
-    /// The value of the name that was asked for at `index`; `None` if it is not set.
+    /// The value of the name that was asked for at `index`; `None` if it is not set, or has expired.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&SecretString> {
+        self.opened(index).map(|opened| &opened.value)
+    }
+
+    /// The envelope of that value, to be kept by who may have to say later that this value was refused:
+    /// [`UserVault::mark_refused`](crate::UserVault::mark_refused). It is sealed, so it may outlive the value.
+    #[must_use]
+    pub fn envelope(&self, index: usize) -> Option<&Envelope> {
+        self.opened(index).map(|opened| &opened.envelope)
+    }
+
+    fn opened(&self, index: usize) -> Option<&Opened> {
         self.values.get(index)?.as_ref()
     }
 
@@ -49,7 +67,7 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// Whether a secret is set, since when, and under which master key; never what it is.
+/// Whether a secret is set, since when, until when, and under which master key; never what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretStatus {
     name: SecretName,
@@ -59,13 +77,19 @@ pub struct SecretStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stored {
     updated_at: SystemTime,
+    expires_at: Option<SystemTime>,
+    expired: bool,
+    refused_at: Option<SystemTime>,
     key_id: Option<KeyId>,
 }
 
 impl SecretStatus {
-    pub(crate) fn new(name: SecretName, record: Option<&Record>) -> Self {
+    pub(crate) fn new(name: SecretName, record: Option<&Record>, now: Option<u64>) -> Self {
         let stored = record.map(|record| Stored {
             updated_at: record.updated_at(),
+            expires_at: record.expires_at(),
+            expired: record.is_expired(|| now),
+            refused_at: record.refused_at(),
             key_id: record.envelope().key_id(),
         });
         Self { name, stored }
@@ -77,16 +101,40 @@ impl SecretStatus {
         &self.name
     }
 
-    /// Whether a value is stored. That it opens is only known when it is read.
+    /// Whether a value is stored that has not expired. That it opens is only known when it is read.
     #[must_use]
     pub fn is_set(&self) -> bool {
-        self.stored.is_some()
+        self.stored.is_some_and(|stored| !stored.expired)
     }
 
-    /// When the value was set, to the second.
+    /// Whether a value is stored that has expired, and reads as not set.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.stored.is_some_and(|stored| stored.expired)
+    }
+
+    /// Whether its user should look at it: it has expired, or the backend refused it.
+    #[must_use]
+    pub fn needs_attention(&self) -> bool {
+        self.stored.is_some_and(|stored| stored.expired || stored.refused_at.is_some())
+    }
+
+    /// When the value was set, to the second; also of one that has expired.
     #[must_use]
     pub fn updated_at(&self) -> Option<SystemTime> {
         self.stored.map(|stored| stored.updated_at)
+    }
+
+    /// From when on the value is not used any more, to the second.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.stored?.expires_at
+    }
+
+    /// When the backend refused the value, to the second. The next write clears it.
+    #[must_use]
+    pub fn refused_at(&self) -> Option<SystemTime> {
+        self.stored?.refused_at
     }
 
     /// The master key that the value is sealed with, as its envelope says.

@@ -25,7 +25,8 @@ use crate::owner::{Owner, SecretId};
 ///   when the future is dropped, it has happened or it has not.
 /// * A read that begins after a change has returned sees that change. Where the change was made elsewhere, by
 ///   another process or machine, a read may miss it for a time that the store documents.
-/// * Bytes come back as they were written. Nothing is added, and nothing is made up for what is not there.
+/// * Bytes and times come back as they were written. Nothing is added, and nothing is made up for what is not
+///   there. A time that is past means nothing to a store: expired rows are kept like all others.
 #[async_trait]
 pub trait Vault: fmt::Debug + Send + Sync + 'static {
     /// Reads several secrets of one owner by one call: for each of `names`, in order, what is stored.
@@ -94,20 +95,42 @@ pub trait Vault: fmt::Debug + Send + Sync + 'static {
     async fn replace(&self, changes: Vec<Replacement>) -> Result<Vec<bool>, StoreError>;
 }
 
-/// What is stored under one key: a sealed value, and when it was set.
+/// What is stored under one key: a sealed value, when it was set, and what else is known about it.
 ///
-/// The time is for people to read. It is not sealed: whoever can write to the store can alter it.
+/// Only the value is sealed. The times are for people to read and for the gateway to act on, and whoever can
+/// write to the store can alter them: make an expired secret last longer, or a good one look refused. They
+/// never make a value open that would not, and never let anybody else have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     envelope: Envelope,
     unix_seconds: u64,
+    expires: Option<u64>,
+    refused: Option<u64>,
 }
 
 impl Record {
-    /// A value that was set `unix_seconds` after the start of 1970.
+    /// A value that was set `unix_seconds` after the start of 1970, does not expire, and was not refused.
     #[must_use]
     pub fn new(envelope: Envelope, unix_seconds: u64) -> Self {
-        Self { envelope, unix_seconds }
+        Self { envelope, unix_seconds, expires: None, refused: None }
+    }
+
+    /// The same with the second, counted from the start of 1970, from which on it is not to be used any more.
+    #[must_use]
+    pub fn with_expiry(self, unix_seconds: Option<u64>) -> Self {
+        Self { expires: unix_seconds, ..self }
+    }
+
+    /// The same with the second, counted from the start of 1970, at which a backend refused the value.
+    #[must_use]
+    pub fn with_refusal(self, unix_seconds: Option<u64>) -> Self {
+        Self { refused: unix_seconds, ..self }
+    }
+
+    /// The same value in another envelope: nothing else changes when it is sealed again.
+    #[must_use]
+    pub fn with_envelope(self, envelope: Envelope) -> Self {
+        Self { envelope, ..self }
     }
 
     /// The sealed value.
@@ -122,12 +145,46 @@ impl Record {
         self.unix_seconds
     }
 
+    /// From when on the value is not to be used, in seconds since the start of 1970.
+    #[must_use]
+    pub fn expires_unix_seconds(&self) -> Option<u64> {
+        self.expires
+    }
+
+    /// When a backend refused the value, in seconds since the start of 1970.
+    #[must_use]
+    pub fn refused_unix_seconds(&self) -> Option<u64> {
+        self.refused
+    }
+
     /// When the value was set.
     #[must_use]
     pub fn updated_at(&self) -> SystemTime {
-        let since = Duration::from_secs(self.unix_seconds);
-        SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
+        time(self.unix_seconds)
     }
+
+    /// From when on the value is not to be used.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.expires.map(time)
+    }
+
+    /// When a backend refused the value.
+    #[must_use]
+    pub fn refused_at(&self) -> Option<SystemTime> {
+        self.refused.map(time)
+    }
+
+    /// Whether the value is not to be used any more. A clock that does not know the time (`None`) leaves no
+    /// value that expires.
+    pub(crate) fn is_expired(&self, now: impl FnOnce() -> Option<u64>) -> bool {
+        self.expires.is_some_and(|expires| now().is_none_or(|now| now >= expires))
+    }
+}
+
+fn time(unix_seconds: u64) -> SystemTime {
+    let since = Duration::from_secs(unix_seconds);
+    SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// A row to be replaced, on one condition.

@@ -5,7 +5,8 @@
 use std::error::Error;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bonafide_claims::{UserId, VerifiedUser};
@@ -182,6 +183,122 @@ async fn rotates_keys_while_it_is_open() {
     assert_eq!((exposed(read.get(0)), exposed(read.get(1))), (Some("a"), Some("b")));
 }
 
+/// A store whose clock shows what it is told.
+fn store_at(clock: &Arc<AtomicU64>) -> SecretStore {
+    let clock = Arc::clone(clock);
+    let time = move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::SeqCst));
+    store().1.with_clock(time)
+}
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+#[tokio::test]
+async fn what_has_expired_reads_as_not_set_and_says_so() {
+    let clock = Arc::new(AtomicU64::new(1000));
+    let store = store_at(&clock);
+    let permit = permit(&user("alice"), "github");
+    let (vault, names) = (store.open(&permit), names(["A", "B"]));
+    vault.write(&names[0], secret("lasts")).await.unwrap();
+    vault.write_until(&names[1], secret("ends"), at(1060)).await.unwrap();
+    clock.store(1059, Ordering::SeqCst);
+    assert_eq!(exposed(vault.read(&names).await.unwrap().get(1)), Some("ends"));
+    for status in vault.status(&names).await.unwrap() {
+        assert_eq!(
+            (status.is_set(), status.is_expired(), status.needs_attention()),
+            (true, false, false)
+        );
+    }
+    clock.store(1060, Ordering::SeqCst);
+    let read = vault.read(&names).await.unwrap();
+    assert_eq!((exposed(read.get(0)), exposed(read.get(1))), (Some("lasts"), None));
+    assert!(read.envelope(1).is_none());
+    let status = vault.status(&names).await.unwrap();
+    assert_eq!(vault.list().await.unwrap(), status);
+    assert!(status[0].is_set() && !status[0].needs_attention() && status[0].expires_at().is_none());
+    assert!(!status[1].is_set() && status[1].is_expired() && status[1].needs_attention());
+    assert_eq!((status[1].updated_at(), status[1].expires_at()), (Some(at(1000)), Some(at(1060))));
+    // A write makes it a new one, and without an expiry it has none.
+    vault.write(&names[1], secret("again")).await.unwrap();
+    clock.store(u64::from(u32::MAX), Ordering::SeqCst);
+    assert_eq!(exposed(vault.read(&names).await.unwrap().get(1)), Some("again"));
+}
+
+#[tokio::test]
+async fn refuses_an_expiry_that_is_past() {
+    let clock = Arc::new(AtomicU64::new(1000));
+    let store = store_at(&clock);
+    let permit = permit(&user("alice"), "github");
+    let (vault, [name]) = (store.open(&permit), names(["TOKEN"]));
+    for past in [at(1000), at(999), at(0), UNIX_EPOCH - Duration::from_secs(1)] {
+        let error = vault.write_until(&name, secret("canary"), past).await.unwrap_err();
+        assert!(matches!(error, VaultError::Expired { .. }), "{error:?}");
+        assert!(!everything_said_by(&error).contains("canary"));
+    }
+    assert!(vault.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_clock_that_does_not_know_the_time_leaves_no_secret_that_expires() {
+    let (memory, store) = store();
+    let permit = permit(&user("alice"), "github");
+    let names = names(["A", "B"]);
+    store.open(&permit).write(&names[0], secret("a")).await.unwrap();
+    let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+    store.open(&permit).write_until(&names[1], secret("b"), tomorrow).await.unwrap();
+    let broken = store.clone().with_clock(|| UNIX_EPOCH - Duration::from_secs(1));
+    let read = broken.open(&permit).read(&names).await.unwrap();
+    assert_eq!((exposed(read.get(0)), exposed(read.get(1))), (Some("a"), None));
+    let error = broken.open(&permit).write_until(&names[1], secret("b"), tomorrow).await;
+    assert!(matches!(error, Err(VaultError::Expired { .. })));
+    drop(memory);
+}
+
+#[tokio::test]
+async fn a_refusal_is_noted_until_the_next_write() {
+    let clock = Arc::new(AtomicU64::new(1000));
+    let store = store_at(&clock);
+    let permit = permit(&user("alice"), "github");
+    let (vault, names) = (store.open(&permit), names(["TOKEN", "OTHER"]));
+    vault.write_until(&names[0], secret("old"), at(5000)).await.unwrap();
+    vault.write(&names[1], secret("other")).await.unwrap();
+    let used = vault.read(&names).await.unwrap().envelope(0).unwrap().clone();
+    for (now, first) in [(1001, 1001), (1002, 1001)] {
+        clock.store(now, Ordering::SeqCst);
+        assert!(vault.mark_refused(&names[0], &used).await.unwrap());
+        let status = vault.status(&names).await.unwrap();
+        assert_eq!(status[0].refused_at(), Some(at(first)), "the first refusal counts");
+        assert!(status[0].is_set() && status[0].needs_attention());
+        assert_eq!(
+            (status[0].updated_at(), status[0].expires_at()),
+            (Some(at(1000)), Some(at(5000)))
+        );
+        assert!(!status[1].needs_attention());
+    }
+    assert_eq!(exposed(vault.read(&names).await.unwrap().get(0)), Some("old"), "still used");
+    // An envelope of something else notes nothing.
+    assert!(!vault.mark_refused(&names[1], &used).await.unwrap());
+    vault.write(&names[0], secret("new")).await.unwrap();
+    assert!(!vault.status(&names).await.unwrap()[0].needs_attention());
+}
+
+/// A request is under way with the old value while its user enters a new one.
+#[tokio::test]
+async fn the_refusal_of_an_earlier_value_does_not_mark_the_new_one() {
+    let (_, store) = store();
+    let permit = permit(&user("alice"), "github");
+    let (vault, names) = (store.open(&permit), names(["TOKEN"]));
+    vault.write(&names[0], secret("the same")).await.unwrap();
+    let used = vault.read(&names).await.unwrap().envelope(0).unwrap().clone();
+    vault.write(&names[0], secret("the same")).await.unwrap();
+    assert!(!vault.mark_refused(&names[0], &used).await.unwrap());
+    assert!(!vault.status(&names).await.unwrap()[0].needs_attention());
+    assert!(vault.remove(&names[0]).await.unwrap());
+    assert!(!vault.mark_refused(&names[0], &used).await.unwrap());
+    assert!(vault.list().await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_key_that_is_not_at_hand_is_named() {
     let (memory, store) = store();
@@ -291,6 +408,7 @@ async fn a_store_that_fails_is_an_error_and_not_an_empty_answer() {
         vault.list().await.map(drop).unwrap_err(),
         vault.write(&name, secret("canary")).await.unwrap_err(),
         vault.remove(&name).await.map(drop).unwrap_err(),
+        vault.mark_refused(&name, &Envelope::from_bytes(&b"x"[..])).await.map(drop).unwrap_err(),
         store.remove_user(alice.id()).await.map(drop).unwrap_err(),
     ];
     for error in errors {

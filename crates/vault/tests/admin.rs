@@ -128,7 +128,7 @@ async fn an_import_refuses_lines_that_are_none() {
     let whole = String::from_utf8(exported(&filled(&sealer, 3).await).await).unwrap();
     let too_long = format!("{}\n", "x".repeat(300_000));
     for (wrong, line, kept) in [
-        (whole.replacen("_export\":1", "_export\":2", 1), 1, 0),
+        (whole.replacen("_export\":2", "_export\":3", 1), 1, 0),
         (whole.replacen("bonafide_vault", "other", 1), 1, 0),
         ("canary\n".to_owned(), 1, 0),
         (too_long, 1, 0),
@@ -151,6 +151,43 @@ async fn an_import_refuses_lines_that_are_none() {
         assert_eq!(found, line);
         assert!(!format!("{error} {error:?}").contains("canary"));
         assert_eq!(there.scan(None, 10).await.unwrap().len() as u64, kept);
+    }
+}
+
+/// As the first version wrote it: without the times that came later.
+#[tokio::test]
+async fn reads_an_export_of_version_1_and_does_not_go_on_with_it() {
+    let sealer = sealer();
+    let vault = filled(&sealer, 3).await;
+    let whole = String::from_utf8(exported(&vault).await).unwrap();
+    let first = whole.replacen("_export\":2", "_export\":1", 1);
+    let there = MemoryVault::new();
+    let report = import(&there, &sealer, first.as_bytes(), |_| {}).await.unwrap();
+    assert_eq!(report.imported, 3);
+    assert_eq!(there.scan(None, 10).await.unwrap(), vault.scan(None, 10).await.unwrap());
+    let error = export_position(first.as_bytes()).unwrap_err();
+    assert!(matches!(error, TransferError::Line { line: 1, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_is_known_about_a_secret_survives_a_rewrap_and_a_move() {
+    let (old, new) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+    let before = Sealer::new(Keyring::new(&old).unwrap());
+    let after = Sealer::new(Keyring::new(&new).unwrap().with_older(&old).unwrap());
+    let vault = MemoryVault::new();
+    let (user, tenant) = (user(0), "github".parse().unwrap());
+    let owner = Owner::new(&user, &tenant);
+    let sealed = before.seal(owner, &token(), &SecretString::from("canary")).unwrap();
+    let record = Record::new(sealed, 7).with_expiry(Some(8)).with_refusal(Some(9));
+    vault.write(owner, &token(), record).await.unwrap();
+    assert_eq!(admin::rewrap(&vault, &after, |_| {}).await.unwrap().rewrapped, 1);
+    let there = MemoryVault::new();
+    import(&there, &after, &*exported(&vault).await, |_| {}).await.unwrap();
+    for store in [&vault, &there] {
+        let (_, record) = store.scan(None, 1).await.unwrap().remove(0);
+        assert_eq!(record.envelope().key_id(), new.id().ok());
+        let times = (record.expires_unix_seconds(), record.refused_unix_seconds());
+        assert_eq!((record.unix_seconds(), times), (7, (Some(8), Some(9))));
     }
 }
 

@@ -6,8 +6,10 @@
     reason = "tests fail loudly"
 )]
 
+mod audit;
 mod backends;
 mod bodies;
 mod credentials;
+mod lists;
 mod refusals;
 mod sessions;

@@ -11,16 +11,20 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::Shared;
+use super::authorize::{Authorized, authorize};
+use super::forward::Exchange;
 use super::metrics::Outcome;
 use super::service::{challenged_resource, method_not_allowed, not_found};
 use super::variables::UserVariables;
 use crate::content::check_content;
 use crate::message::{Message, MessageError};
 use crate::refusal::{ask_for_credential, code, error, missing_text};
-use crate::standard_headers::check_standard_headers;
+use crate::rewrite::Rewriter;
+use crate::session::NoRandomness;
 use crate::{GatewayBody, Tenant};
 
 /// An answer that the gateway gives by itself, and what it counts as.
@@ -51,7 +55,7 @@ impl Shared {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (outcome, response) = match self.serve(tenant, parts, body).await {
-            Ok(response) => (Outcome::Forwarded, response),
+            Ok(served) => served,
             Err(refused) => (refused.outcome, *refused.response),
         };
         self.metrics.count(outcome);
@@ -62,9 +66,9 @@ impl Shared {
     async fn serve<B>(
         &self,
         tenant: Option<TenantId>,
-        parts: Parts,
+        mut parts: Parts,
         body: B,
-    ) -> Result<Response<GatewayBody>, Refused>
+    ) -> Result<(Outcome, Response<GatewayBody>), Refused>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -94,6 +98,7 @@ impl Shared {
         // A caller who may not be here learns that, and nothing about how well the message was made.
         let permit = directory.policy().permit(&user, tenant.id()).map_err(|denial| {
             tracing::info!(tenant = tenant.id().as_str(), %denial, "denied a tenant");
+            self.trail.denied(&denial, &parts.extensions);
             let id = message.as_ref().and_then(|message| message.as_ref().ok()?.id.as_ref());
             let text = format!("you may not use `{}`", tenant.id().as_str());
             Refused::new(Outcome::Denied, error(StatusCode::FORBIDDEN, id, code::DENIED, &text))
@@ -104,12 +109,33 @@ impl Shared {
                 Refused::invalid(status, code::INVALID_REQUEST, &refusal.to_string())
             })?;
         }
-        let message = message.transpose().map_err(|refusal| invalid_message(&refusal))?;
-        if let Some(message) = &message {
-            authorize(&permit, message, &parts.headers)?;
+        let message = message.transpose().map_err(|refusal| invalid_message(None, &refusal))?;
+        let authorized = match &message {
+            Some(message) => authorize(&permit, message, &parts.headers, &body),
+            None => Ok(Authorized::default()),
+        };
+        let decided =
+            authorized.as_ref().map(|authorized| &*authorized.decided).unwrap_or_default();
+        let tool = message.as_ref().and_then(Message::tool);
+        if decided.is_empty() {
+            self.trail.permitted(&permit, tool, &parts.extensions);
         }
+        for name in decided {
+            self.trail.permitted(&permit, Some(name), &parts.extensions);
+        }
+        let Authorized { body: sent, probes, .. } = authorized?;
+        for probe in &probes {
+            probe.ask_in_header(&mut parts.headers);
+        }
+        let outcome = if probes.is_empty() { Outcome::Forwarded } else { Outcome::Denied };
+        let id = message.as_ref().and_then(|message| message.id.as_ref());
+        let session = self.open_session(&permit, &mut parts.headers, id)?;
+        let url = session || message.as_ref().is_some_and(Message::declares_url);
         let rendered = self.render(&permit, tenant, message.as_ref()).await?;
-        self.forward(&permit, tenant, parts, rendered, message.as_ref(), body.clone()).await
+        let rewriter = Rewriter::new(&permit, message.as_ref(), probes);
+        let exchange =
+            Exchange { permit: &permit, tenant, message: message.as_ref(), rewriter, url };
+        Ok((outcome, self.forward(exchange, parts, rendered, sent).await?))
     }
 
     async fn authenticate(
@@ -172,30 +198,21 @@ impl Shared {
     }
 }
 
-/// Whether the permit covers what the message asks for, and the headers say the same as the body.
-fn authorize(permit: &Permit, message: &Message<'_>, headers: &HeaderMap) -> Result<(), Refused> {
-    let id = message.id.as_ref();
-    check_standard_headers(headers, message).map_err(|mismatch| {
-        let text = mismatch.to_string();
-        let response = error(StatusCode::BAD_REQUEST, id, code::HEADER_MISMATCH, &text);
-        Refused::new(Outcome::Invalid, response)
-    })?;
-    let Some(tool) = message.tool() else { return Ok(()) };
-    if permit.allows_tool(tool) {
-        return Ok(());
-    }
-    tracing::info!(tenant = permit.tenant().as_str(), "denied a tool");
-    let text = format!("you may not use this tool of `{}`", permit.tenant().as_str());
-    Err(Refused::new(Outcome::Denied, error(StatusCode::FORBIDDEN, id, code::DENIED, &text)))
-}
-
-fn invalid_message(refusal: &MessageError) -> Refused {
+pub(super) fn invalid_message(id: Option<&Value>, refusal: &MessageError) -> Refused {
     let code = match refusal {
         MessageError::Syntax => code::PARSE_ERROR,
-        MessageError::NoToolName => code::INVALID_PARAMS,
+        MessageError::NoToolName | MessageError::NoName => code::INVALID_PARAMS,
         _ => code::INVALID_REQUEST,
     };
-    Refused::invalid(StatusCode::BAD_REQUEST, code, &refusal.to_string())
+    let response = error(StatusCode::BAD_REQUEST, id, code, &refusal.to_string());
+    Refused::new(Outcome::Invalid, response)
+}
+
+pub(super) fn no_randomness(id: Option<&Value>, failure: NoRandomness) -> Refused {
+    tracing::error!(error = %failure, "a request can't be served");
+    let text = "the gateway can't serve this right now: try again later";
+    let response = error(StatusCode::SERVICE_UNAVAILABLE, id, code::UNAVAILABLE, text);
+    Refused::new(Outcome::Failed, response)
 }
 
 /// The whole body, within limits of size and time.

@@ -14,10 +14,11 @@ pub(super) enum Outcome {
     VaultFailed,
     BackendFailed,
     BackendTimeout,
+    Failed,
 }
 
 impl Outcome {
-    const ALL: [(Self, &'static str); 9] = [
+    const ALL: [(Self, &'static str); 10] = [
         (Self::Forwarded, "forwarded"),
         (Self::Unauthenticated, "unauthenticated"),
         (Self::Denied, "denied"),
@@ -27,13 +28,14 @@ impl Outcome {
         (Self::VaultFailed, "vault_failed"),
         (Self::BackendFailed, "backend_failed"),
         (Self::BackendTimeout, "backend_timeout"),
+        (Self::Failed, "failed"),
     ];
 }
 
 /// A counter for each outcome, looked up once.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    counters: [(Outcome, Counter); 9],
+    counters: [(Outcome, Counter); 10],
 }
 
 impl Metrics {

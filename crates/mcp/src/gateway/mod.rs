@@ -1,10 +1,13 @@
 //! The gateway: one service for all tenants.
 
+mod authorize;
 mod builder;
 mod endpoint;
 mod forward;
 mod metrics;
 mod service;
+mod sessions;
+mod trail;
 mod variables;
 
 use std::sync::Arc;
@@ -16,8 +19,10 @@ pub use builder::{BuildError, GatewayBuilder};
 use url::Url;
 
 use crate::backend::Backends;
-use crate::{Limits, SessionKey, SharedDirectory};
+use crate::session::SessionKeys;
+use crate::{Limits, SharedDirectory};
 use metrics::Metrics;
+use trail::Trail;
 
 /// Serves `/{tenant}/mcp` and the metadata of each tenant.
 ///
@@ -35,10 +40,11 @@ struct Shared {
     secrets: SecretStore,
     public_url: Url,
     hosts: AllowedHosts,
-    sessions: SessionKey,
+    sessions: SessionKeys,
     limits: Limits,
     backends: Backends,
     metrics: Metrics,
+    trail: Trail,
 }
 
 impl Gateway {

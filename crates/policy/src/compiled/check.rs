@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bonafide_claims::{IdError, Issuer, NameSet, Scope};
 
 use super::conditions::{Conditions, Named};
-use crate::error::{Key, PolicyError, Problem, Source};
+use crate::error::{Key, MappingPlace, PolicyError, Problem, Source};
 use crate::ids::{RuleId, TenantId};
 use crate::rule::{Effect, List, Rule, RuleUser, Text};
 use crate::tools::{Pattern, Tools};
@@ -34,6 +34,7 @@ pub(super) struct Checker<'a> {
     rule: usize,
     span: Option<Range<usize>>,
     source: Option<Arc<Source>>,
+    row: Option<MappingPlace>,
     id: Option<RuleId>,
 }
 
@@ -48,6 +49,7 @@ impl<'a> Checker<'a> {
             rule: 0,
             span: None,
             source: None,
+            row: None,
             id: None,
         }
     }
@@ -62,6 +64,7 @@ impl<'a> Checker<'a> {
         self.rule = number;
         self.span.clone_from(&rule.span);
         self.source.clone_from(&rule.source);
+        self.row = rule.row;
         self.id = None;
         let id = self.id(&rule);
         self.id.clone_from(&id);
@@ -97,6 +100,7 @@ impl<'a> Checker<'a> {
             id: self.id.as_ref().map(ToString::to_string),
             key,
             file: source.and_then(|source| source.file.clone()),
+            row: self.row,
             line: source.zip(span.as_ref()).map(|(source, span)| source.line(span.start)),
             span,
             problem,

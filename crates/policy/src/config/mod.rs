@@ -72,6 +72,7 @@ fn syntax(error: &toml::de::Error, source: &Source) -> PolicyError {
         id: None,
         key: Key::Whole,
         file: source.file.clone(),
+        row: None,
         line: span.as_ref().map(|span| source.line(span.start)),
         span,
         problem: Problem::Syntax { message },

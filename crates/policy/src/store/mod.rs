@@ -63,9 +63,19 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// What the file holds are no rules.
+    /// What is there are no rules, or were to be written and are none.
     #[error(transparent)]
     Wrong(#[from] PolicyErrors),
+    /// A row of `group_tenant_mapping` has something in it that its column cannot have.
+    #[error("`group_tenant_mapping`, row {row}, column `{column}`: {problem}")]
+    Row {
+        /// The row's number.
+        row: i64,
+        /// The column.
+        column: &'static str,
+        /// What is wrong, and what would be right.
+        problem: &'static str,
+    },
     /// Another kind of store failed.
     #[error("the rules cannot be read from {store}")]
     Backend {

@@ -12,8 +12,8 @@ use crate::envelope::Envelope;
 use crate::owner::SecretId;
 use crate::vault::{Record, Vault};
 
-/// The version of the file.
-const EXPORT_VERSION: u32 = 1;
+/// The version of the file. Version 1 had no expiry and no refusal, and is still read.
+const EXPORT_VERSION: u32 = 2;
 
 /// No line is longer, in bytes: the longest envelope in base64, and four ids with every character escaped.
 const MAX_LINE_LEN: u64 = 256 * 1024;
@@ -40,6 +40,10 @@ pub(super) struct Row {
     tenant: String,
     name: String,
     unix_seconds: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_unix_seconds: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused_unix_seconds: Option<u64>,
     envelope: String,
 }
 
@@ -53,6 +57,8 @@ impl Row {
             tenant: tenant.as_str().to_owned(),
             name: id.name().as_str().to_owned(),
             unix_seconds: record.unix_seconds(),
+            expires_unix_seconds: record.expires_unix_seconds(),
+            refused_unix_seconds: record.refused_unix_seconds(),
             envelope: STANDARD.encode(record.envelope().as_bytes()),
         }
     }
@@ -62,7 +68,10 @@ impl Row {
         let user = UserId::new(self.issuer.parse().ok()?, directory, self.subject.parse().ok()?);
         let id = SecretId::new(user, self.tenant.parse().ok()?, self.name.parse().ok()?);
         let envelope = Envelope::from_bytes(STANDARD.decode(self.envelope).ok()?);
-        Some((id, Record::new(envelope, self.unix_seconds)))
+        let record = Record::new(envelope, self.unix_seconds)
+            .with_expiry(self.expires_unix_seconds)
+            .with_refusal(self.refused_unix_seconds);
+        Some((id, record))
     }
 }
 
@@ -144,7 +153,11 @@ pub fn export_position(from: impl BufRead) -> Result<ExportPosition, TransferErr
     let mut position = ExportPosition { len: 0, rows: 0, last: None };
     while let Some(line) = lines.next_line()? {
         match line {
-            Line::BonafideVaultExport(_) => {}
+            Line::BonafideVaultExport(EXPORT_VERSION) => {}
+            // Rows of this version have no place in a file of an earlier one.
+            Line::BonafideVaultExport(_) => {
+                return Err(lines.wrong("it begins an export of an earlier version: export again"));
+            }
             Line::Secret(row) => {
                 let (id, _) = row.parse().ok_or_else(|| lines.wrong(NOT_A_SECRET))?;
                 position.rows += 1;
@@ -183,9 +196,9 @@ impl<R: BufRead> Lines<R> {
         }
         let line = serde_json::from_slice(&self.buffer)
             .map_err(|_| self.wrong("it is no line of an export"))?;
-        let header = matches!(line, Line::BonafideVaultExport(EXPORT_VERSION));
+        let header = matches!(line, Line::BonafideVaultExport(1..=EXPORT_VERSION));
         if header != (self.line == 1) {
-            return Err(self.wrong("an export of version 1 begins with its version, and once"));
+            return Err(self.wrong("an export begins with its version, 1 or 2, and once"));
         }
         self.len += u64::try_from(len).unwrap_or_default();
         Ok(Some(line))

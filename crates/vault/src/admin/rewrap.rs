@@ -33,7 +33,8 @@ impl RewrapReport {
 /// Seals every secret with the newest key that is sealed with another one. Calls `progress` after each page.
 ///
 /// Works under load: a row is replaced only if it still is what was read, so no change by a user is lost,
-/// and gateways that have both keys open either. When a secret was set stays as it was.
+/// and gateways that have both keys open either. When a secret was set and when it expires stays as it was,
+/// and so does that it was refused, unless that is noted at the same moment: the next refusal notes it again.
 ///
 /// # Errors
 ///
@@ -119,6 +120,6 @@ fn again(
         report.refused += 1;
         return None;
     };
-    let record_again = Record::new(envelope, record.unix_seconds());
-    Some(Replacement { id, expected: Some(record.envelope().clone()), record: record_again })
+    let expected = Some(record.envelope().clone());
+    Some(Replacement { id, expected, record: record.clone().with_envelope(envelope) })
 }

@@ -75,6 +75,15 @@ pub(super) async fn replaces_only_what_is_as_expected(vault: &dyn Vault) {
         assert_eq!(read, expected.map(record), "{name}");
     }
     assert!(vault.replace(Vec::new()).await.unwrap().is_empty());
+    // The times of the new record count, and those of the old one are no condition.
+    let envelope = Some(record("a4").envelope().clone());
+    for times in [(Some(7), Some(8)), (None, Some(9)), (None, None)] {
+        let record = record("a4").with_expiry(times.0).with_refusal(times.1);
+        let id = id(owner, &name("A"));
+        let change = Replacement { id, expected: envelope.clone(), record: record.clone() };
+        assert_eq!(vault.replace(vec![change]).await.unwrap(), [true]);
+        assert_eq!(read_one(vault, owner, &name("A")).await, Some(record));
+    }
 }
 
 pub(super) async fn scans_every_row_once(vault: &dyn Vault) {

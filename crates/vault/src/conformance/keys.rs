@@ -93,4 +93,16 @@ pub(super) async fn gives_back_what_was_written(vault: &dyn Vault) {
         let read = read_one(vault, owner, &token).await.unwrap();
         assert_eq!(read.unix_seconds(), seconds);
     }
+    let (past, never) = (Some(1), None);
+    for (expires, refused) in [(past, never), (never, Some(0)), (Some(253_402_300_799), past)] {
+        let record = record("x").with_expiry(expires).with_refusal(refused);
+        vault.write(owner, &token, record.clone()).await.unwrap();
+        assert_eq!(read_one(vault, owner, &token).await, Some(record.clone()), "read");
+        assert_eq!(vault.list(owner).await.unwrap(), [(token.clone(), record.clone())], "list");
+        let page = vault.scan(None, 10).await.unwrap();
+        assert_eq!(page, [(super::id(owner, &token), record)], "scan");
+    }
+    vault.write(owner, &token, record("x")).await.unwrap();
+    let read = read_one(vault, owner, &token).await;
+    assert_eq!(read, Some(record("x")), "a write leaves nothing of the earlier record");
 }

@@ -65,7 +65,9 @@ pub(super) async fn carries_everything_to_another_store(vault: &dyn Vault) {
                 let owner = Owner::new(&user, tenant);
                 let value = SecretString::from(format!("canary-{number}"));
                 let sealed = sealer.seal(owner, name, &value).unwrap();
-                vault.write(owner, name, Record::new(sealed, number)).await.unwrap();
+                let times = (number % 3 == 0).then_some(number);
+                let record = Record::new(sealed, number).with_expiry(times).with_refusal(times);
+                vault.write(owner, name, record).await.unwrap();
             }
         }
     }
