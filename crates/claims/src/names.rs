@@ -158,7 +158,7 @@ mod tests {
         for names in [
             &[][..],
             &["a"],
-            &["b", "a", "Räte", "b", "long name 2", "long name 1", "long nam", "~", "a\0b", "a"],
+            &["b", "a", "Räte", "b", "long name 2", "long name 1", "long nam", "~", "a b", "a"],
         ] {
             assert_eq!(pack(names.iter().copied().map(Some)), Some(set(names)));
         }
