@@ -10,6 +10,7 @@ use url::Url;
 use super::metrics::Metrics;
 use super::trail::Trail;
 use super::{Gateway, Shared};
+use crate::ask::Asker;
 use crate::backend::{Backends, TlsError};
 use crate::session::{NoRandomness, SessionKeys};
 use crate::{Limits, SharedDirectory};
@@ -99,6 +100,7 @@ impl GatewayBuilder {
         }
         let sealer = self.secrets.sealer();
         let sessions = SessionKeys::new(sealer.keyring())?;
+        let asker = Asker::new(sealer.keyring(), self.public_url.clone())?;
         let backends = Backends::new(&self.limits)?;
         Ok(Gateway {
             shared: Arc::new(Shared {
@@ -108,6 +110,7 @@ impl GatewayBuilder {
                 public_url: self.public_url,
                 hosts: self.hosts,
                 sessions,
+                asker,
                 limits: self.limits,
                 backends,
                 metrics: Metrics::new(),
