@@ -43,7 +43,11 @@
 //!   file. It may be the file of the vault.
 //! * `audit`: `sink` (`off`, `log`, `file:PATH` with one JSON object a line, or `sqlite:PATH`, the table `audit`), `queue` (how
 //!   many decisions may wait for the sink; 8192), `keep` (how long a database keeps them, such as `90d`; for ever).
-//! * `portal`: read and checked, without effect until there is sign-in for browsers.
+//! * `portal`: `client_id` and, for a confidential client, `client_secret` (`env:NAME`); `issuer` if there are several;
+//!   `scopes` (`["profile", "email"]`; `openid` always), `resource` (RFC 8707: asks for an access token for the gateway,
+//!   so that the pages decide on the very same claims), `idle` (`30m`), `session` (`8h`). Register
+//!   `{public_url}/connections/-/callback` as redirect URI, and `{public_url}/connections` for after sign-out. Without
+//!   this section, the pages only say how to use the API.
 //!
 //! A change of `tenants` and `policy.rules` takes effect by itself within some seconds, or at `SIGHUP`; one of the rules in
 //! a database within a second. The rest needs a restart. What can't be used leaves the tenants and the policy before in force as

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::audit::{self, Lost};
-use crate::config::{Config, IssuerConfig, StoreConfig, VaultConfig};
+use crate::config::{Config, IssuerConfig, PortalConfig, StoreConfig, VaultConfig};
 use crate::health::{self, Health};
 use crate::policy;
 use crate::reload::Reload;
@@ -57,6 +57,9 @@ pub enum StartError {
     /// Decisions can't be written down.
     #[error("the audit can't be started")]
     Audit(#[source] bonafide_policy::AuditError),
+    /// Users can't sign in to the portal.
+    #[error("users can't sign in to the portal")]
+    Portal(#[source] bonafide_portal::PortalError),
     /// The gateway can't be built.
     #[error("the gateway can't be built")]
     Gateway(#[source] bonafide_mcp::BuildError),
@@ -76,7 +79,9 @@ impl Proxy {
             tracing::warn!("{warning}");
         }
         let base = config.base();
-        let Config { public_url, issuers, vault, policy, audit, fixed, stamp, .. } = config;
+        let Config {
+            public_url, issuers, vault, policy, audit, portal: pages, fixed, stamp, ..
+        } = config;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let hosts = AllowedHosts::new(&public_url).with_listener(address);
         // Before anything that counts: counters belong to the recorder that is there when they are made.
@@ -103,6 +108,12 @@ impl Proxy {
         .map_err(StartError::Gateway)?;
         let portal = Portal::new(authenticator, directory.clone(), secrets.clone(), public_url)
             .with_hosts(hosts);
+        let portal = match pages {
+            Some(PortalConfig { sign_in }) => {
+                portal.with_sign_in(sign_in).map_err(StartError::Portal)?
+            }
+            None => portal,
+        };
         let keys = issuers
             .iter()
             .map(|issuer| (issuer.trusted.issuer().clone(), Arc::clone(&issuer.keys)));

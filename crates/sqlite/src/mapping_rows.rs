@@ -32,21 +32,22 @@ pub(crate) fn all(connection: &Connection) -> Result<Vec<MappingRow>> {
 pub(crate) fn add(connection: &Connection, mapping: &Mapping) -> Result<Added> {
     let Mapping { issuer, group, tenant, tools, effect, subtree, note, .. } = mapping;
     let effect = effect.as_str();
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO group_tenant_mapping (issuer, group_name, tenant, tools, effect, subtree, note)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING RETURNING id",
-    )?;
-    let values = params![issuer, group, tenant, tools, effect, subtree, note];
-    if let Some(id) = insert.query_row(values, |row| row.get(0)).optional()? {
-        return Ok(Added { id, new: true });
-    }
+    // Looked for first: an insertion that conflicts would use up a number.
     let mut find = connection.prepare_cached(
         "SELECT id FROM group_tenant_mapping
          WHERE group_name = ?2 AND tenant = ?3 AND coalesce(issuer, '') = coalesce(?1, '')
          AND tools = ?4 AND effect = ?5 AND subtree = ?6",
     )?;
     let values = params![issuer, group, tenant, tools, effect, subtree];
-    Ok(Added { id: find.query_row(values, |row| row.get(0))?, new: false })
+    if let Some(id) = find.query_row(values, |row| row.get(0)).optional()? {
+        return Ok(Added { id, new: false });
+    }
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO group_tenant_mapping (issuer, group_name, tenant, tools, effect, subtree, note)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
+    )?;
+    let values = params![issuer, group, tenant, tools, effect, subtree, note];
+    Ok(Added { id: insert.query_row(values, |row| row.get(0))?, new: true })
 }
 
 pub(crate) fn remove(connection: &Connection, id: i64) -> Result<bool> {

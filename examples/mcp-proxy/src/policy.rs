@@ -42,7 +42,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         config: Config,
         /// The file. Its first line names the columns; `group_name` and `tenant` are needed
-        file: PathBuf,
+        rows: PathBuf,
         /// Remove all rows that are not in the file
         #[arg(long)]
         replace: bool,
@@ -111,7 +111,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
         Command::List { config, csv } => list(&config.open()?.rows().await?, csv),
         Command::Add { config, row } => add(&config.open()?, *row).await,
         Command::Remove { config, rows } => remove(&config.open()?, rows).await,
-        Command::Import { config, file, replace } => import(&config.open()?, &file, replace).await,
+        Command::Import { config, rows, replace } => import(&config.open()?, &rows, replace).await,
         Command::Lint { config, token_file, groups_file } => {
             lint(&config, &token_file, groups_file.as_deref()).await
         }

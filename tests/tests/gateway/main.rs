@@ -10,6 +10,7 @@ mod audit;
 mod backends;
 mod bodies;
 mod credentials;
+mod elicitation;
 mod lists;
 mod refusals;
 mod sessions;

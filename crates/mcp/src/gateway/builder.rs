@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use bonafide_policy::Audit;
 use bonafide_tower::{AllowedHosts, Authenticator};
-use bonafide_vault::SecretStore;
+use bonafide_vault::{KeyError, SecretStore};
 use url::Url;
 
 use super::metrics::Metrics;
 use super::trail::Trail;
 use super::{Gateway, Shared};
+use crate::ask::Asker;
 use crate::backend::{Backends, TlsError};
-use crate::session::NoRandomness;
-use crate::{Limits, SessionKey, SharedDirectory};
+use crate::session::{NoRandomness, SessionKeys};
+use crate::{Limits, SharedDirectory};
 
 /// Builds a [`Gateway`].
 #[derive(Debug)]
@@ -23,7 +24,6 @@ pub struct GatewayBuilder {
     secrets: SecretStore,
     public_url: Url,
     hosts: AllowedHosts,
-    sessions: Option<SessionKey>,
     limits: Limits,
     audit: Option<Audit>,
 }
@@ -38,9 +38,12 @@ pub enum BuildError {
     /// No TLS to backends.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// No key for session ids.
+    /// No random ids for requests.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
+    /// No keys for what clients carry for us.
+    #[error("no keys can be derived from the master key")]
+    Keys(#[from] KeyError),
 }
 
 impl GatewayBuilder {
@@ -52,28 +55,12 @@ impl GatewayBuilder {
     ) -> Self {
         let hosts = AllowedHosts::new(&public_url);
         let limits = Limits::default();
-        Self {
-            authenticator,
-            directory,
-            secrets,
-            public_url,
-            hosts,
-            sessions: None,
-            limits,
-            audit: None,
-        }
+        Self { authenticator, directory, secrets, public_url, hosts, limits, audit: None }
     }
 
     /// Under which names and from which pages it may be called. Default: those of the public URL.
     pub fn with_hosts(mut self, hosts: AllowedHosts) -> Self {
         self.hosts = hosts;
-        self
-    }
-
-    /// The key that binds session ids to users. Default: a random one, so that sessions end with the process and
-    /// work at this gateway only.
-    pub fn with_session_key(mut self, key: SessionKey) -> Self {
-        self.sessions = Some(key);
         self
     }
 
@@ -111,10 +98,9 @@ impl GatewayBuilder {
         if !root {
             return Err(BuildError::PublicUrl);
         }
-        let sessions = match self.sessions {
-            Some(key) => key,
-            None => SessionKey::random()?,
-        };
+        let sealer = self.secrets.sealer();
+        let sessions = SessionKeys::new(sealer.keyring())?;
+        let asker = Asker::new(sealer.keyring(), self.public_url.clone())?;
         let backends = Backends::new(&self.limits)?;
         Ok(Gateway {
             shared: Arc::new(Shared {
@@ -124,6 +110,7 @@ impl GatewayBuilder {
                 public_url: self.public_url,
                 hosts: self.hosts,
                 sessions,
+                asker,
                 limits: self.limits,
                 backends,
                 metrics: Metrics::new(),

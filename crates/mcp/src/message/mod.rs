@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeSeed as _;
 use serde_json::Value;
 
+use crate::json;
 pub(crate) use named::{Named, NamedKind, named};
 use parse::{Members, Raw};
 
@@ -42,6 +43,12 @@ pub(crate) struct Params<'a> {
     pub(crate) task_id: Option<Cow<'a, str>>,
     /// `_meta."io.modelcontextprotocol/protocolVersion"`: there since revision 2026-07-28.
     pub(crate) protocol_version: Option<Cow<'a, str>>,
+    /// What the client can do: `_meta."io.modelcontextprotocol/clientCapabilities"`, or `capabilities` of `initialize`.
+    pub(crate) capabilities: Option<&'a str>,
+    /// `_meta.progressToken`, as it is written.
+    pub(crate) progress_token: Option<&'a str>,
+    /// What a server asked the client to bring back: revision 2026-07-28, "multi round-trip requests".
+    pub(crate) request_state: Option<Cow<'a, str>>,
 }
 
 /// Why a body is not one JSON-RPC message.
@@ -87,6 +94,15 @@ impl<'a> Message<'a> {
     /// The tool that a `tools/call` names.
     pub(crate) fn tool(&self) -> Option<&str> {
         if self.method == "tools/call" { self.params.name.as_deref() } else { None }
+    }
+
+    /// Whether the client says that it can send its user to a page. `elicitation: {}` says that it can show a form.
+    pub(crate) fn declares_url(&self) -> bool {
+        let url = || {
+            let elicitation = json::member(self.params.capabilities?, "elicitation").ok()??;
+            json::member(elicitation, "url").ok()?
+        };
+        url().is_some_and(|url| url.starts_with('{'))
     }
 
     /// What `Mcp-Name` must say for this message: revision 2026-07-28, "standard request headers".

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Kind, Message, MessageError, Params};
 use crate::json::{Member, Seen, Text};
@@ -114,15 +115,34 @@ impl<'a> Visitor<'a> for ParamMembers<'_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = Seen::new(["name", "uri", "taskId", "_meta", "arguments", "cursor"]);
+        let mut seen = Seen::new([
+            "name",
+            "uri",
+            "taskId",
+            "_meta",
+            "arguments",
+            "cursor",
+            "capabilities",
+            "requestState",
+            "inputResponses",
+        ]);
         while let Some(Text(key)) = map.next_key()? {
             let params = &mut self.raw.params;
             match seen.member(&key) {
                 Member::Known("name") => params.name = text_or_other(&mut map)?,
                 Member::Known("uri") => params.uri = text_or_other(&mut map)?,
                 Member::Known("taskId") => params.task_id = text_or_other(&mut map)?,
+                Member::Known("requestState") => params.request_state = text_or_other(&mut map)?,
+                Member::Known("capabilities") => {
+                    let capabilities = map.next_value::<&'a RawValue>()?.get();
+                    params.capabilities.get_or_insert(capabilities);
+                }
                 Member::Known("_meta") => {
-                    params.protocol_version = map.next_value::<Meta<'a>>()?.protocol_version;
+                    let meta = map.next_value::<Meta<'a>>()?;
+                    params.protocol_version = meta.protocol_version;
+                    params.progress_token = meta.progress_token.map(RawValue::get);
+                    params.capabilities =
+                        meta.capabilities.map(RawValue::get).or(params.capabilities);
                 }
                 Member::Known(_) | Member::Other => {
                     map.next_value::<IgnoredAny>()?;
@@ -241,4 +261,8 @@ impl Visitor<'_> for Id {
 struct Meta<'a> {
     #[serde(borrow, default, rename = "io.modelcontextprotocol/protocolVersion")]
     protocol_version: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "io.modelcontextprotocol/clientCapabilities")]
+    capabilities: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "progressToken")]
+    progress_token: Option<&'a RawValue>,
 }

@@ -49,7 +49,7 @@ pub struct Config {
     pub policy: PolicyConfig,
     /// Where decisions are written down.
     pub audit: AuditConfig,
-    /// The client that the portal signs users in with.
+    /// How users sign in to the portal. Without, its pages only say how to use the API.
     pub portal: Option<PortalConfig>,
     /// Everything but tenants and policy, to see whether a changed file needs a restart.
     pub(crate) fixed: String,
@@ -151,7 +151,7 @@ fn read(
     let names: Vec<_> = issuers.iter().map(|issuer| issuer.trusted.issuer().clone()).collect();
     let policy = policy::read(root, file, &names, &tenants.ids, problems);
     let audit = audit::read(root, file, problems);
-    let portal = portal::read(root, environment, problems);
+    let portal = portal::read(root, environment, &issuers, problems);
     let (policy, of_file) = policy?;
     Some(Config {
         listen: listen?,
@@ -233,10 +233,6 @@ impl Config {
                 tenant.id().as_str()
             )
         });
-        let portal = self
-            .portal
-            .as_ref()
-            .map(|_| "`portal`: has no effect yet, there is no sign-in for browsers".to_owned());
-        in_the_clear.chain(portal).collect()
+        in_the_clear.collect()
     }
 }

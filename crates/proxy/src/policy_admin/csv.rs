@@ -227,7 +227,7 @@ mod tests {
         ] {
             let read: Vec<_> =
                 read(text).unwrap().into_iter().map(|(_, mapping)| mapping).collect();
-            assert_eq!(read, [team.clone()], "{text:?}");
+            assert_eq!(read, std::slice::from_ref(&team), "{text:?}");
         }
     }
 
