@@ -16,6 +16,7 @@
 //! | `axum` | no | [`tower`] | the extractor `User` |
 //! | `policy` | no | `policy` | user, tenant and tool to `Permit` or `Denial` |
 //! | `vault` | no | `vault` | per-user secrets: trait, sealing, in-memory store |
+//! | `keyring` | no | `vault` | master keys from the keyring of a Linux desktop |
 //! | `sqlite` | no | `sqlite` | secrets in an SQLite file |
 //! | `headers` | no | `headers` | header templates to `HeaderMap` |
 //! | `mcp` | no | `mcp` | the MCP gateway as a tower service |
