@@ -35,13 +35,25 @@
 //! * `issuers`: `algorithms`, `jwks_uri`, `token` (`access` or `id`), `header` (where the token is, if not in `Authorization`),
 //!   `secret` (`env:NAME`, for `open-webui`), `leeway` (`60s`, at most `5m`), `claims` (paths for `username`, `email`, `name`,
 //!   `groups`, `roles`), `directories` (ids, for `entra` with `{tenantid}` in the issuer).
-//! * `vault.store`: `memory` or `sqlite:PATH`; `vault.key`: `env:NAME` or `file:PATH`. Paths are relative to the file.
+//! * `vault.store`: `memory` or `sqlite:PATH`; `vault.key`: `env:NAME`, `file:PATH` or `keyring:NAME`
+//!   (feature `keyring`). Paths are relative to the file. The first key there seals, and all of them open.
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.
 //! * `tenants.NAME.variables.VARIABLE`: `title`, `description`, `required`, `secret`, `default`, `pattern`, `choices`,
 //!   `min_length`, `max_length`.
 //! * `portal`: read and checked, without effect until there is sign-in for browsers.
 //!
 //! A change of `tenants` and `policy` takes effect by itself within some seconds, or at `SIGHUP`. The rest needs a restart.
+//!
+//! # An operator's commands
+//!
+//! [`VaultConfig::load`] reads `[vault]` only, and [`VaultConfig::open`] opens it, for programs that carry a store over or seal it
+//! again with [`bonafide_vault::admin`] while proxies use it.
+//!
+//! # Features
+//!
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `keyring` | no | master keys from the Secret Service of a Linux desktop |
 //!
 //! # Limits
 //!

@@ -68,7 +68,7 @@ impl Proxy {
         // Before anything that counts: counters belong to the recorder that is there when they are made.
         let metrics = health::install_recorder();
         let authenticator = authenticator(&issuers)?;
-        let secrets = open_vault(vault)?;
+        let secrets = vault.open()?;
         let directory = SharedDirectory::new(directory);
         let gateway = Gateway::builder(
             authenticator.clone(),
@@ -158,13 +158,24 @@ fn authenticator(issuers: &[IssuerConfig]) -> Result<Authenticator, StartError> 
     Ok(authenticator)
 }
 
-fn open_vault(config: VaultConfig) -> Result<SecretStore, StartError> {
-    let vault: Arc<dyn Vault> = match config.store {
-        StoreConfig::Memory => {
-            tracing::warn!("the vault is in memory: credentials are gone when the process ends");
-            Arc::new(MemoryVault::new())
-        }
-        StoreConfig::Sqlite(path) => Arc::new(SqliteVault::open(path).map_err(StartError::Vault)?),
-    };
-    Ok(SecretStore::new(vault, config.keys))
+impl VaultConfig {
+    /// The store and the keys to it.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Vault`] if the file can't be opened.
+    pub fn open(self) -> Result<SecretStore, StartError> {
+        let vault: Arc<dyn Vault> = match self.store {
+            StoreConfig::Memory => {
+                tracing::warn!(
+                    "the vault is in memory: credentials are gone when the process ends"
+                );
+                Arc::new(MemoryVault::new())
+            }
+            StoreConfig::Sqlite(path) => {
+                Arc::new(SqliteVault::open(path).map_err(StartError::Vault)?)
+            }
+        };
+        Ok(SecretStore::new(vault, self.keys))
+    }
 }

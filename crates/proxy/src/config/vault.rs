@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bonafide_vault::{KeySpec, Keyring};
 
-use super::problem::Problems;
+use super::problem::{ConfigError, Problems};
 use super::section::{Located, Section};
 
 /// Where credentials are kept, and the keys that seal them.
@@ -25,6 +25,18 @@ pub enum StoreConfig {
     Memory,
     /// An SQLite file.
     Sqlite(PathBuf),
+}
+
+impl VaultConfig {
+    /// Reads `[vault]` of a file and nothing else, for an operator's commands: they need the store and its keys,
+    /// and not the secrets that other sections name.
+    ///
+    /// # Errors
+    ///
+    /// If the file can't be read, or with everything that is wrong with that section.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        super::read_part(file, |root, problems| read(root, file, problems))
+    }
 }
 
 pub(super) fn read(
