@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use bonafide_headers::{Templates, Variable};
 use bonafide_mcp::{Directory, Gateway, Limits, SharedDirectory, Tenant};
-use bonafide_policy::{Policy, Rule, TenantId};
+use bonafide_policy::{Audit, Policy, Rule, TenantId};
 use bonafide_testkit::{Issuer, Server, User};
 use bonafide_tower::{AllowedHosts, Authenticator};
 use bonafide_vault::{Keyring, MasterKey, MemoryVault, SecretStore};
@@ -29,6 +29,15 @@ pub struct World {
 
 impl World {
     pub async fn start(tenants: &[(&str, String)], limits: Limits) -> Self {
+        let audit = Audit::builder().start().unwrap();
+        Self::start_with_audit(tenants, limits, audit).await
+    }
+
+    pub async fn start_with_audit(
+        tenants: &[(&str, String)],
+        limits: Limits,
+        audit: Audit,
+    ) -> Self {
         let idp = Issuer::new("https://idp.example");
         let directory = SharedDirectory::new(directory(tenants));
         let keyring = Keyring::new(&MasterKey::generate().unwrap()).unwrap();
@@ -44,11 +53,20 @@ impl World {
         )
         .with_hosts(AllowedHosts::default().with_listener(address))
         .with_limits(limits)
+        .with_audit(audit)
         .build()
         .unwrap();
         let server = Server::start_on(listener, Router::new().fallback_service(gateway));
         let client = Client::builder().no_proxy().build().unwrap();
         Self { idp, directory, secrets, server, client }
+    }
+
+    /// Lets everybody of a tenant's group use all of its tools, and opens the other tenants to nobody.
+    pub fn open(&self, tenant: &str) {
+        let rule = Rule::allow("open").with_groups([format!("g-{tenant}")]).with_tenants([tenant]);
+        let policy = Policy::builder().with_rule(rule).build().unwrap();
+        let directory = self.directory.load();
+        self.directory.replace(Directory::new(directory.tenants().cloned(), policy));
     }
 
     /// A user in the group of each of these tenants.

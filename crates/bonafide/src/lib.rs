@@ -17,7 +17,8 @@
 //! | `policy` | no | `policy` | user, tenant and tool to `Permit` or `Denial` |
 //! | `vault` | no | `vault` | per-user secrets: trait, sealing, in-memory store |
 //! | `keyring` | no | `vault` | master keys from the keyring of a Linux desktop |
-//! | `sqlite` | no | `sqlite` | secrets in an SQLite file |
+//! | `sqlite` | no | `sqlite` | secrets, policy and audit in an SQLite file |
+//! | `openbao` | no | `openbao` | secrets in OpenBao or HashiCorp Vault |
 //! | `headers` | no | `headers` | header templates to `HeaderMap` |
 //! | `mcp` | no | `mcp` | the MCP gateway as a tower service |
 //! | `portal` | no | `portal` | where users enter their credentials |
@@ -31,6 +32,8 @@ pub use bonafide_headers as headers;
 pub use bonafide_jwks as jwks;
 #[cfg(feature = "mcp")]
 pub use bonafide_mcp as mcp;
+#[cfg(feature = "openbao")]
+pub use bonafide_openbao as openbao;
 #[cfg(feature = "policy")]
 pub use bonafide_policy as policy;
 #[cfg(feature = "portal")]

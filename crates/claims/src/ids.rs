@@ -7,6 +7,8 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::Text;
+
 /// The longest id or name that is accepted, in bytes.
 pub const MAX_ID_LEN: usize = 1024;
 
@@ -45,8 +47,9 @@ fn check(what: &'static str, text: &str) -> Result<(), IdError> {
     if text.len() > MAX_ID_LEN {
         return Err(IdError::TooLong { what, len: text.len() });
     }
-    // Nearly all names are plain ASCII, which can be told without decoding characters.
-    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+    // Nearly all names are plain ASCII, which can be told without decoding characters. To the end, since that is
+    // many bytes at a time.
+    if text.bytes().fold(true, |plain, byte| plain & (b' '..=b'~').contains(&byte)) {
         return Ok(());
     }
     match text.char_indices().find(|(_, c)| c.is_control()) {
@@ -55,17 +58,36 @@ fn check(what: &'static str, text: &str) -> Result<(), IdError> {
     }
 }
 
+/// An id or name, for those who make many at once.
+pub(crate) trait Name: Ord {
+    /// Whether the text may be one.
+    fn check(text: &str) -> Result<(), IdError>;
+
+    /// The id that this text is. It was checked.
+    fn of_checked(text: Text) -> Self;
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $debug:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name(Text);
 
         impl $name {
             /// The id as it stands in the token or the configuration.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
+            }
+        }
+
+        impl Name for $name {
+            fn check(text: &str) -> Result<(), IdError> {
+                check($what, text)
+            }
+
+            fn of_checked(text: Text) -> Self {
+                Self(text)
             }
         }
 
@@ -74,7 +96,7 @@ macro_rules! id {
 
             fn from_str(text: &str) -> Result<Self, IdError> {
                 check($what, text)?;
-                Ok(Self(text.into()))
+                Ok(Self(Text::from(text)))
             }
         }
 
@@ -82,27 +104,26 @@ macro_rules! id {
             type Error = IdError;
 
             fn try_from(text: String) -> Result<Self, IdError> {
-                check($what, &text)?;
-                Ok(Self(text.into_boxed_str()))
+                text.parse()
             }
         }
 
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
-                &self.0
+                self.as_str()
             }
         }
 
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {
-                &self.0
+                self.as_str()
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let show: fn(&str) -> &str = $debug;
-                f.debug_tuple(stringify!($name)).field(&format_args!("{}", show(&self.0))).finish()
+                f.debug_tuple(stringify!($name)).field(&format_args!("{}", show(self.as_str()))).finish()
             }
         }
     };
@@ -122,7 +143,7 @@ id! {
 
 impl fmt::Display for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

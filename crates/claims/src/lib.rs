@@ -59,10 +59,13 @@
 //!
 //! # The cache
 //!
-//! A token that was verified is found again by a keyed hash (SipHash with random keys) and a comparison of the whole
-//! text, so no two tokens share an entry. A hit holds only while the issuer's key set is the same and the token's
-//! own time window is open, so a key that the issuer withdrew ends every hit as soon as it is known. A hit costs no
-//! allocation but a reference count.
+//! A token that was verified is found again by a keyed hash and a comparison of the whole text, so no two tokens
+//! share an entry. A digest would do instead, and costs more than the comparison. A hit holds only while the
+//! issuer's key set is the same and the token's own time window is open, so a key that the issuer withdrew ends
+//! every hit as soon as it is known. A hit costs no allocation but a reference count. At most 20,000 tokens are
+//! kept, none of more than 8 KB; `VerifierBuilder::with_cached_tokens` changes that.
+//!
+//! Answers of an introspection endpoint have rules of their own: see `Introspection`.
 //!
 //! # Features
 //!
@@ -72,6 +75,7 @@
 
 mod ids;
 mod names;
+mod text;
 mod user;
 #[cfg(feature = "verify")]
 mod verify;

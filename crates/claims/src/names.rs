@@ -3,7 +3,8 @@
 use std::borrow::Borrow;
 use std::fmt;
 
-use crate::ids::GroupName;
+use crate::ids::{GroupName, Name};
+use crate::text::Text;
 
 /// A sorted set of names without repetition. Cheap to search and to walk, and never grows.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -40,6 +41,29 @@ impl<T: Ord + Borrow<str>> NameSet<T> {
     pub fn contains(&self, name: &str) -> bool {
         self.0.binary_search_by(|have| have.borrow().cmp(name)).is_ok()
     }
+}
+
+/// The set of these names, all in one allocation. Nothing if one of them is no name.
+#[cfg_attr(not(feature = "verify"), expect(dead_code, reason = "for the verifier"))]
+pub(crate) fn pack<'a, T: Name>(
+    names: impl Iterator<Item = Option<&'a str>>,
+) -> Option<NameSet<T>> {
+    let mut sorted = Vec::with_capacity(names.size_hint().0);
+    for name in names {
+        let name = name.filter(|name| T::check(name).is_ok())?;
+        sorted.push((start(name), name));
+    }
+    sorted.sort_unstable();
+    sorted.dedup();
+    let texts = Text::pack(sorted.iter().map(|(_, name)| *name));
+    Some(NameSet(texts.map(T::of_checked).collect()))
+}
+
+/// A number that sorts as the first eight bytes do. It settles most comparisons.
+fn start(name: &str) -> u64 {
+    let mut start = [0; 8];
+    start.iter_mut().zip(name.bytes()).for_each(|(to, byte)| *to = byte);
+    u64::from_be_bytes(start)
 }
 
 impl<T> Default for NameSet<T> {
@@ -127,6 +151,20 @@ mod tests {
         let names = set(&["b", "a", "b"]);
         assert_eq!(names.len(), 2);
         assert!(names.contains("a") && names.contains("b") && !names.contains("A"));
+    }
+
+    #[test]
+    fn a_packed_set_is_the_same_set() {
+        for names in [
+            &[][..],
+            &["a"],
+            &["b", "a", "Räte", "b", "long name 2", "long name 1", "long nam", "~", "a b", "a"],
+        ] {
+            assert_eq!(pack(names.iter().copied().map(Some)), Some(set(names)));
+        }
+        for name in [None, Some(""), Some("a\n")] {
+            assert_eq!(pack::<GroupName>([Some("a"), name].into_iter()), None);
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub enum Value<'a> {
 pub struct Object<'a> {
     members: Vec<(Cow<'a, str>, Value<'a>)>,
     /// One bit for each [`kind`] of name, so that most names that are not there need no search.
-    kinds: u128,
+    kinds: u64,
 }
 
 /// A text that is not a JSON object, or says something twice.
@@ -226,7 +226,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value<'de>, A::Error> {
         let seed = self.deeper()?;
-        let mut array = Vec::with_capacity(if self.depth == 1 { 16 } else { 2 });
+        let mut array = Vec::with_capacity(if self.depth == 1 { 32 } else { 2 });
         while let Some(item) = items.next_element_seed(seed)? {
             array.push(item);
         }
@@ -306,13 +306,13 @@ impl Object<'_> {
     }
 }
 
-/// A number below 128 that is the same for the same name.
+/// A number below 64 that is the same for the same name.
 fn kind(name: &str) -> u8 {
     let bytes = name.as_bytes();
     let mix = |hash: u32, byte: Option<&u8>| hash.wrapping_mul(37) ^ u32::from(*byte.unwrap_or(&0));
     let ends = mix(mix(bytes.len() as u32, bytes.first()), bytes.last());
     let hash = mix(ends, bytes.get(bytes.len() / 2));
-    ((hash ^ (hash >> 7) ^ (hash >> 14)) & 127) as u8
+    ((hash ^ (hash >> 6) ^ (hash >> 12)) & 63) as u8
 }
 
 #[cfg(test)]

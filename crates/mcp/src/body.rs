@@ -11,6 +11,9 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use hyper::body::Incoming;
 
+use crate::rewrite::{EventError, EventRewriter};
+use crate::waiting::Waiting;
+
 /// The body of an answer: the gateway's own, or the backend's as it arrives.
 ///
 /// Dropping it closes the stream from the backend.
@@ -22,6 +25,10 @@ pub struct GatewayBody {
     pause: Option<Pause>,
     /// When it ends, whatever is still to come.
     end: Option<Pin<Box<Sleep>>>,
+    /// What is done to the events of a stream.
+    events: Option<Box<EventRewriter>>,
+    /// What takes the place of this body once it is there.
+    waiting: Option<Box<Waiting>>,
 }
 
 #[derive(Debug)]
@@ -42,6 +49,22 @@ pub enum BodyError {
     /// The backend paused for longer than [`Limits::pause_time`](crate::Limits::pause_time).
     #[error("the backend's answer paused for too long")]
     Paused,
+    /// An event had to be looked at, and was longer than
+    /// [`Limits::filtered_answer`](crate::Limits::filtered_answer).
+    #[error("an event of the backend's answer is too long to be filtered")]
+    TooLong,
+    /// An event had to be looked at, and was no message.
+    #[error("an event of the backend's answer is not a JSON-RPC message")]
+    Unreadable,
+}
+
+impl From<EventError> for BodyError {
+    fn from(error: EventError) -> Self {
+        match error {
+            EventError::TooLong => Self::TooLong,
+            EventError::Unreadable => Self::Unreadable,
+        }
+    }
 }
 
 impl GatewayBody {
@@ -49,10 +72,20 @@ impl GatewayBody {
         Self { ready: VecDeque::from([bytes.into()]), ..Self::default() }
     }
 
+    pub(crate) fn waiting(waiting: Waiting) -> Self {
+        Self { waiting: Some(Box::new(waiting)), ..Self::default() }
+    }
+
     /// `ready` first, then what is still to come, which may pause for `pause` at a time if there is a limit.
     pub(crate) fn stream(ready: VecDeque<Bytes>, rest: Incoming, pause: Option<Duration>) -> Self {
         let pause = pause.map(|limit| Pause { limit, timer: Box::pin(sleep(limit)) });
-        Self { ready, rest: Some(rest), pause, end: None }
+        Self { ready, rest: Some(rest), pause, ..Self::default() }
+    }
+
+    /// An event stream, with each event as `events` makes it.
+    pub(crate) fn with_events(mut self, events: EventRewriter) -> Self {
+        self.events = Some(Box::new(events));
+        self
     }
 
     /// Ends at `time`, cleanly, if it has not ended by then.
@@ -63,18 +96,13 @@ impl GatewayBody {
     }
 }
 
-impl Body for GatewayBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+impl GatewayBody {
+    /// The next frame of the backend's answer, unless it pauses for too long or has to end.
+    fn poll_backend(
+        &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(bytes) = self.ready.pop_front() {
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
-        }
-        let Self { rest, pause, end, .. } = &mut *self;
+        let Self { rest, pause, end, .. } = self;
         if let Some(end) = end
             && end.as_mut().poll(cx).is_ready()
         {
@@ -97,12 +125,55 @@ impl Body for GatewayBody {
             }
         }
     }
+}
+
+impl Body for GatewayBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            if let Some(waiting) = &mut self.waiting {
+                match ready!(waiting.poll(cx)) {
+                    Ok(body) => *self = body,
+                    Err(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                }
+            }
+            if let Some(bytes) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            let frame = ready!(self.poll_backend(cx)).transpose()?;
+            let Some(events) = &mut self.events else { return Poll::Ready(frame.map(Ok)) };
+            let ready = match frame.map(Frame::into_data) {
+                Some(Ok(bytes)) => events.feed(&bytes),
+                Some(Err(trailers)) => return Poll::Ready(Some(Ok(trailers))),
+                None => {
+                    let rest = events.finish();
+                    self.events = None;
+                    rest
+                }
+            };
+            let ready = ready.inspect_err(|_| self.rest = None)?;
+            if !ready.is_empty() {
+                self.ready.push_back(ready);
+            }
+        }
+    }
 
     fn is_end_stream(&self) -> bool {
-        self.ready.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        self.ready.is_empty()
+            && self.events.is_none()
+            && self.waiting.is_none()
+            && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.events.is_some() || self.waiting.is_some() {
+            return SizeHint::default();
+        }
         let ready: u64 = self.ready.iter().map(|bytes| bytes.len() as u64).sum();
         let rest = self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
         let mut hint = SizeHint::new();

@@ -64,42 +64,93 @@
 //!   an error that the client can read. A client that leaves ends its request at the backend.
 //! * Redirects are not followed. A backend's 401 is about the credential that we sent, and becomes a request to enter a
 //!   better one. Other statuses and their bodies are passed on.
-//! * `Mcp-Session-Id` is the backend's own id behind a tag that binds it to user and tenant ([`SessionKey`]).
+//! * `Mcp-Session-Id` is the backend's own id behind a tag that binds it to user and tenant. The key of the tag comes from
+//!   the vault's master key, so that every gateway with that key knows it, and none keeps sessions.
+//! * `X-Request-Id` goes through, or is made here: clients, backends and the audit ([`GatewayBuilder::with_audit`]) see
+//!   the same.
 //!
 //! # What clients are told
 //!
 //! | status | when |
 //! |---|---|
 //! | 401 | no valid token, whatever else is wrong |
-//! | 403 | a foreign `Host` or `Origin`; a denial (JSON-RPC error [`code::DENIED`]) |
+//! | 403 | a foreign `Host` or `Origin`; a tenant that is denied (JSON-RPC error [`code::DENIED`]) |
 //! | 404 | no such tenant or session |
-//! | 200 | a missing or refused credential: a tool error, or a JSON-RPC error ([`code::CREDENTIAL_NEEDED`]), with the link |
+//! | 200 | a missing or refused credential: a URL elicitation, a tool error, or a JSON-RPC error ([`code::CREDENTIAL_NEEDED`]) |
 //! | 400, 405, 408, 413, 415 | no message, no method of ours, too slow, too large, not JSON in UTF-8 |
 //! | 502, 504 | the backend can't be used, or takes too long |
 //! | 503 | the vault can't be read |
 //!
+//! # Who sees what
+//!
+//! One decision guards a call and filters the lists: a tool is listed if and only if it may be called. A policy speaks
+//! of tools; a prompt is to it the tool `prompts/NAME`, and a resource or a template the tool `resources/URI`. A rule
+//! without `tools`, or with `*`, covers all of them; a rule for `read_*` covers no prompt and no resource.
+//!
+//! * For a user to whom something of a tenant is closed, every answer is looked at, JSON and event streams, POST and
+//!   GET: whatever has the shape of a list of tools, prompts, resources or templates is filtered. Such answers are asked
+//!   for without compression, and have a limit ([`Limits::filtered_answer`]). What is left goes on byte for byte,
+//!   cursors and unknown members included. A page may come out shorter, or empty, with a cursor to the next.
+//! * In revision 2026-07-28, `cacheScope` becomes `private` in everything that may be kept, for every user: a client that
+//!   serves many must not show one what it keeps for another.
+//! * A name that is closed to the user (`tools/call`, `prompts/get`, `resources/read`, `resources/subscribe`,
+//!   `completion/complete`, `subscriptions/listen`) does not reach the backend. A random name takes its place, in body and
+//!   `Mcp-Name`, and the name that the client sent takes the place of that one in the answer.
+//!
+//! That last one is for the question whether a tool is there. An answer of our own would tell: a tool that the policy
+//! lets somebody call and that is not there is answered by the backend, and no two servers do it alike (a tool error, or
+//! `-32602` with words of their own). So the backend makes this answer too, about a name that it can't know. It learns
+//! that somebody asked, gets the arguments, and has nothing to run: put no server behind the gateway that runs any name
+//! that it is given. What still differs is a server that treats names differently by how they are written (their
+//! first letters, say), or that tells which names are similar: it tells its names to everybody who may call it.
+//!
+//! # Asking for a credential
+//!
+//! A user whose credential is missing, unusable or refused is asked for it, in the way that their client can:
+//!
+//! * Revision 2026-07-28, with `elicitation.url`: `tools/call`, `prompts/get` and `resources/read` are answered with
+//!   `input_required`, a URL elicitation and a `requestState`. The state is sealed for this user, tenant and request, and good
+//!   for an hour ([`LINK_TIME`]); another one is refused. It holds what the backend itself had asked for, if the credential
+//!   went missing in the middle of that. When the request comes again, what is ours is taken out of it, and it
+//!   waits for the credential, up to [`Limits::credential_time`] and as long as its client stays; then it goes on, or the user
+//!   is asked again. It waits as an event stream where the client takes one, with progress where the client wants that.
+//! * Revision 2025-11-25, with `elicitation.url` in `initialize`: error `-32042` with a URL elicitation, for every request. That
+//!   the client can is sealed into its session id.
+//! * Otherwise: a tool error with the link in words, a JSON-RPC error with it for other methods.
+//!
+//! The URL of an elicitation ends in a token that only [`LinkSealer`] reads, so that the page can turn away everybody but
+//! the user whom it was made for. The page has to sign its visitors in: a link is no proof of who opens it.
+//!
+//! A backend's 401, or its 403 with `WWW-Authenticate`, is about the credential that was sent to it. The credential is marked in
+//! the vault, and the user is asked for another one. A request that waits does not try the same one twice.
+//!
 //! # What it does not do yet
 //!
-//! Filter `tools/list` (a denied tool is listed and refused when called), ask by URL elicitation, mint assertions for
-//! backends, limit rates.
+//! Mint assertions for backends, limit rates.
 
+mod ask;
 mod backend;
 mod body;
 mod content;
 mod directory;
 mod gateway;
+mod json;
 mod limits;
+mod link;
 mod message;
 mod refusal;
+mod rewrite;
 mod session;
 mod standard_headers;
 mod tenant;
+mod waiting;
 
 pub use backend::TlsError;
 pub use body::{BodyError, GatewayBody};
 pub use directory::{Directory, SharedDirectory};
 pub use gateway::{BuildError, Gateway, GatewayBuilder};
 pub use limits::Limits;
+pub use link::{LINK_TIME, LinkError, LinkSealer};
 pub use refusal::code;
-pub use session::{NoRandomness, SessionKey};
+pub use session::NoRandomness;
 pub use tenant::{Tenant, TenantError};

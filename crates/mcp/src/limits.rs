@@ -20,6 +20,12 @@ pub struct Limits {
     /// How long a JSON answer may pause once it has begun. Default: 60 s. An event stream may pause as long as
     /// its client stays.
     pub pause_time: Duration,
+    /// The longest answer, and the longest event of a stream, that is read whole to be filtered, in bytes. A longer one
+    /// is an error. Default: 16 MiB. Answers of which nothing is to be hidden have no limit.
+    pub filtered_answer: usize,
+    /// How long a request waits for a credential that its user said they enter (revision 2026-07-28). Then they are
+    /// asked again. Default: 60 s.
+    pub credential_time: Duration,
 }
 
 impl Default for Limits {
@@ -30,6 +36,8 @@ impl Default for Limits {
             connect_time: Duration::from_secs(10),
             answer_time: Duration::from_secs(60),
             pause_time: Duration::from_secs(60),
+            filtered_answer: 16 * 1024 * 1024,
+            credential_time: Duration::from_secs(60),
         }
     }
 }
@@ -67,6 +75,20 @@ impl Limits {
     #[must_use]
     pub fn with_pause_time(mut self, time: Duration) -> Self {
         self.pause_time = time;
+        self
+    }
+
+    /// Sets [`filtered_answer`](Self::filtered_answer).
+    #[must_use]
+    pub fn with_filtered_answer(mut self, bytes: usize) -> Self {
+        self.filtered_answer = bytes;
+        self
+    }
+
+    /// Sets [`credential_time`](Self::credential_time).
+    #[must_use]
+    pub fn with_credential_time(mut self, time: Duration) -> Self {
+        self.credential_time = time;
         self
     }
 }

@@ -96,7 +96,7 @@ mod tools;
 
 #[cfg(feature = "audit")]
 pub use audit::{
-    Audit, AuditBuilder, AuditError, AuditSink, Decision, JsonLines, LogSink, Outcome,
+    Audit, AuditBuilder, AuditError, AuditSink, Decision, JsonLines, LogSink, Outcome, rfc3339,
 };
 #[cfg(feature = "serde")]
 pub use config::PolicyConfig;

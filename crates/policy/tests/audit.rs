@@ -110,6 +110,19 @@ fn a_program_can_read_a_decision() {
 }
 
 #[test]
+fn a_name_that_is_no_tools_is_shortened() {
+    let (policy, alice) = (policy(), alice());
+    let permit = policy.permit(&alice, &tenant("github")).unwrap();
+    let tool = |name: &str| {
+        let denial = permit.tool(name).unwrap_err();
+        Decision::denied(&denial, at()).tool().unwrap().to_owned()
+    };
+    let exact = format!("delete_{}", "x".repeat(1017));
+    assert_eq!(tool(&exact), exact);
+    assert_eq!(tool(&"é".repeat(1 << 20)), format!("{}…", "é".repeat(512)));
+}
+
+#[test]
 fn debug_shows_nothing_of_the_user() {
     let user = Issuer::new("https://idp.example").user("canary").verified();
     let denial = policy().permit(&user, &tenant("github")).unwrap_err();

@@ -1,7 +1,8 @@
-//! Sealed per-user secrets in one SQLite file: the embedded store of `bonafide-vault`.
+//! Secrets, policy and audit in one SQLite file: the embedded store.
 //!
-//! [`SqliteVault`] keeps what [`bonafide_vault`] seals. It sees no key and no value, and works on any executor.
-//! SQLite is built in.
+//! [`SqliteVault`] keeps what [`bonafide_vault`] seals; it sees no key and no value, and works on any executor.
+//! [`SqliteMapping`] is the database form of a policy, `group_tenant_mapping`; it needs Tokio's clock.
+//! [`SqliteAudit`] writes decisions down. [`SqliteFile`] is the file that all three share. SQLite is built in.
 //!
 //! # Quick start
 //!
@@ -39,6 +40,9 @@
 //!   another process within [`DEFAULT_STALENESS`], or the time that
 //!   [`with_staleness`](SqliteVaultBuilder::with_staleness) sets. Asking SQLite whether the file has changed
 //!   costs about as much as everything else in a warm read, which is why it is not asked each time.
+//! * **Policy**: anybody who may write to the file may change the table with SQL. A change is noticed within
+//!   [a quarter of a second](SqliteMapping::with_interval), and read as a whole or not at all.
+//! * **Audit**: decisions that come together are one transaction, on a thread that no decision waits for.
 //! * **Opening** refuses a file of another application before anything in it is changed, a file of a newer
 //!   version, and a damaged one (`PRAGMA quick_check`), and brings an older one up to date in one
 //!   transaction.
@@ -53,9 +57,13 @@
 //!   holds as far as the disk does what a sync asks for.
 //! * Network file systems do not keep the promises that a write-ahead log needs: use a local disk.
 
+mod audit;
 mod error;
 mod file;
 mod freshness;
+mod handle;
+mod mapping;
+mod mapping_rows;
 mod open;
 mod readers;
 mod rows;
@@ -63,6 +71,9 @@ mod schema;
 mod vault;
 mod writer;
 
+pub use audit::SqliteAudit;
+pub use handle::SqliteFile;
+pub use mapping::SqliteMapping;
 pub use open::OpenError;
 pub use vault::{DEFAULT_CACHED_OWNERS, DEFAULT_STALENESS, SqliteVault, SqliteVaultBuilder};
 

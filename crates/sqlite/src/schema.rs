@@ -24,6 +24,42 @@ const MIGRATIONS: &[&str] = &[
     // From when on a secret is not to be used, and when a backend refused it.
     "ALTER TABLE secrets ADD COLUMN expires_unix_seconds INTEGER;
      ALTER TABLE secrets ADD COLUMN refused_unix_seconds INTEGER;",
+    // Numbers are given once: an audit trail names rows by them. The triggers count changes, whoever makes them.
+    "CREATE TABLE group_tenant_mapping (
+        id         INTEGER PRIMARY KEY AUTOINCREMENT,
+        issuer     TEXT CHECK (issuer <> ''),
+        group_name TEXT NOT NULL CHECK (group_name <> ''),
+        tenant     TEXT NOT NULL CHECK (tenant GLOB '[a-z0-9]*' AND tenant NOT GLOB '*[^a-z0-9_-]*' AND length(tenant) <= 64),
+        tools      TEXT NOT NULL DEFAULT '*' CHECK (tools <> ''),
+        effect     TEXT NOT NULL DEFAULT 'allow' CHECK (effect IN ('allow', 'deny')),
+        subtree    INTEGER NOT NULL DEFAULT FALSE CHECK (subtree IN (FALSE, TRUE)),
+        note       TEXT
+    ) STRICT;
+    CREATE UNIQUE INDEX group_tenant_mapping_once
+        ON group_tenant_mapping (group_name, tenant, coalesce(issuer, ''), tools, effect, subtree);
+    CREATE TABLE group_tenant_mapping_version (version INTEGER NOT NULL) STRICT;
+    INSERT INTO group_tenant_mapping_version VALUES (1);
+    CREATE TRIGGER group_tenant_mapping_inserted AFTER INSERT ON group_tenant_mapping
+        BEGIN UPDATE group_tenant_mapping_version SET version = version + 1; END;
+    CREATE TRIGGER group_tenant_mapping_updated AFTER UPDATE ON group_tenant_mapping
+        BEGIN UPDATE group_tenant_mapping_version SET version = version + 1; END;
+    CREATE TRIGGER group_tenant_mapping_deleted AFTER DELETE ON group_tenant_mapping
+        BEGIN UPDATE group_tenant_mapping_version SET version = version + 1; END;",
+    "CREATE TABLE audit (
+        id         INTEGER PRIMARY KEY,
+        at         TEXT NOT NULL,
+        issuer     TEXT NOT NULL,
+        directory  TEXT,
+        subject    TEXT NOT NULL,
+        username   TEXT,
+        tenant     TEXT NOT NULL,
+        tool       TEXT,
+        outcome    TEXT NOT NULL,
+        reason     TEXT,
+        rules      TEXT NOT NULL,
+        request_id TEXT
+    ) STRICT;
+    CREATE INDEX audit_at ON audit (at);",
 ];
 
 /// Refuses a file that belongs to something else, before anything in it is changed.

@@ -1,34 +1,26 @@
 //! The store.
 
 use std::fmt;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bonafide_claims::UserId;
 use bonafide_vault::{
-    Lookup, Owner, ReadCache, Record, Replacement, SecretId, SecretName, Shelf, StoreError, Vault,
+    Lookup, Owner, Record, Replacement, SecretId, SecretName, Shelf, StoreError, Vault,
 };
 
 use crate::error::RowError;
-use crate::file;
-use crate::freshness::Freshness;
-use crate::open::{self, OpenError};
-use crate::readers::Readers;
+use crate::handle::SqliteFile;
+use crate::open::OpenError;
 use crate::rows;
-use crate::writer::{Change, Done, Shared, Writer};
+use crate::writer::{Change, Done, Shared};
 
 /// How many owners a vault keeps rows of in memory, unless told otherwise.
 pub const DEFAULT_CACHED_OWNERS: usize = 16 * 1024;
 
 /// How long a change by another process may go unseen, unless told otherwise.
 pub const DEFAULT_STALENESS: Duration = Duration::from_millis(10);
-
-/// More connections than this would not read faster.
-const MAX_READERS: usize = 8;
 
 /// Sealed secrets in one SQLite file. Several processes may use the file at once.
 ///
@@ -38,11 +30,7 @@ const MAX_READERS: usize = 8;
 ///
 /// Works on any executor. When the last reference is dropped, it waits until queued changes are made.
 pub struct SqliteVault {
-    path: PathBuf,
-    /// Dropped before `shared`: its thread uses that.
-    writer: Writer,
-    readers: Readers,
-    shared: Arc<Shared>,
+    file: SqliteFile,
 }
 
 /// How to open a [`SqliteVault`].
@@ -76,10 +64,20 @@ impl SqliteVault {
         }
     }
 
-    /// The file.
+    pub(crate) fn new(file: SqliteFile) -> Self {
+        Self { file }
+    }
+
+    /// The file, for what else is kept in it.
+    #[must_use]
+    pub fn file(&self) -> &SqliteFile {
+        &self.file
+    }
+
+    /// Where the file is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// All rows of one owner.
@@ -95,13 +93,13 @@ impl SqliteVault {
 
     /// From the cache or the file, on this thread and without waiting.
     fn shelf_here(&self, owner: Owner<'_>) -> Result<Shelf, RowError> {
-        let Shared { connection, freshness } = &*self.shared;
+        let Shared { connection, freshness } = &*self.file.opened().shared;
         let confirmed = freshness.confirm(connection);
         match freshness.cache().lookup(owner) {
             Lookup::Hit(shelf) if confirmed => Ok(shelf),
-            Lookup::Hit(_) => rows::shelf(&self.readers.free(), owner),
+            Lookup::Hit(_) => rows::shelf(&self.file.opened().readers.free(), owner),
             Lookup::Miss(ticket) => {
-                let shelf = rows::shelf(&self.readers.free(), owner)?;
+                let shelf = rows::shelf(&self.file.opened().readers.free(), owner)?;
                 freshness.cache().fill(ticket, owner, &shelf);
                 Ok(shelf)
             }
@@ -110,11 +108,12 @@ impl SqliteVault {
 
     async fn shelf_elsewhere(&self, owner: Owner<'_>) -> Result<Shelf, StoreError> {
         let (user, tenant) = (owner.user().clone(), owner.tenant().clone());
-        self.writer.read(move |file| rows::shelf(file, Owner::new(&user, &tenant))).await
+        let read = move |file: &_| rows::shelf(file, Owner::new(&user, &tenant));
+        Ok(self.file.opened().writer.read(read).await?)
     }
 
     async fn count(&self, change: Change) -> Result<u64, StoreError> {
-        match self.writer.change(change).await? {
+        match self.file.opened().writer.change(change).await? {
             Done::Rows(count) => Ok(count),
             Done::Each(_) => Err(StoreError::Bug { what: "a change has another change's answer" }),
         }
@@ -144,16 +143,7 @@ impl SqliteVaultBuilder {
     ///
     /// As for [`SqliteVault::open`].
     pub fn open(self) -> Result<SqliteVault, OpenError> {
-        let _opening = file::one_at_a_time();
-        let path = file::prepare(&self.path)?;
-        let connection = open::writer(&path)?;
-        let readers = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_READERS);
-        let readers = Readers::open(&path, readers)?;
-        let cache = ReadCache::new(self.cached_owners);
-        let freshness = Freshness::new(cache, self.staleness, &connection)?;
-        let shared = Arc::new(Shared { connection: Mutex::new(connection), freshness });
-        let writer = Writer::start(Arc::clone(&shared))?;
-        Ok(SqliteVault { path, writer, readers, shared })
+        SqliteFile::open_with(&self.path, self.cached_owners, self.staleness).map(SqliteVault::new)
     }
 }
 
@@ -196,11 +186,12 @@ impl Vault for SqliteVault {
         limit: usize,
     ) -> Result<Vec<(SecretId, Record)>, StoreError> {
         let after = after.cloned();
-        self.writer.read(move |file| rows::page(file, after.as_ref(), limit)).await
+        let read = move |file: &_| rows::page(file, after.as_ref(), limit);
+        Ok(self.file.opened().writer.read(read).await?)
     }
 
     async fn replace(&self, changes: Vec<Replacement>) -> Result<Vec<bool>, StoreError> {
-        match self.writer.change(Change::Replace(changes)).await? {
+        match self.file.opened().writer.change(Change::Replace(changes)).await? {
             Done::Each(made) => Ok(made),
             Done::Rows(_) => Err(StoreError::Bug { what: "a change has another change's answer" }),
         }
@@ -215,8 +206,8 @@ fn id(owner: Owner<'_>, name: &SecretName) -> SecretId {
 impl fmt::Debug for SqliteVault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteVault")
-            .field("path", &self.path)
-            .field("cache", self.shared.freshness.cache())
+            .field("path", &self.path())
+            .field("cache", self.file.opened().shared.freshness.cache())
             .finish_non_exhaustive()
     }
 }

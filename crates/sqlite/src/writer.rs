@@ -40,6 +40,7 @@ pub(crate) enum Done {
 enum Job {
     Change(Change, oneshot::Sender<Result<Done, StoreError>>),
     Read(Box<dyn FnOnce(&Connection) + Send>),
+    Write(Box<dyn FnOnce(&mut Connection) + Send>),
 }
 
 /// Hands jobs to the thread. The thread ends when this is dropped, after what is queued.
@@ -66,17 +67,38 @@ impl Writer {
     }
 
     /// Reads where waiting for a lock or a disk is allowed.
-    pub(crate) async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static, E: From<RowError> + Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection) -> Result<T, RowError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+        read: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
         let (reply, done) = oneshot::channel();
         let job = Box::new(move |connection: &Connection| {
             // Nobody may be waiting any more.
             let _ = reply.send(read(connection));
         });
-        self.send(Job::Read(job)).await?;
-        Ok(done.await.map_err(|_| gone())??)
+        self.send(Job::Read(job)).await.map_err(RowError::Store)?;
+        done.await.map_err(|_| RowError::Store(gone()))?
+    }
+
+    /// Makes a change that is not about secrets, in a transaction of its own; it is on the disk when this returns.
+    pub(crate) async fn write<T: Send + 'static, E: From<RowError> + Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        let (job, done) = write_job(change);
+        self.send(job).await.map_err(RowError::Store)?;
+        done.await.map_err(|_| RowError::Store(gone()))?
+    }
+
+    /// The same for a thread that may wait. Not to be called where futures run.
+    pub(crate) fn write_and_wait<T: Send + 'static, E: From<RowError> + Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        let (job, done) = write_job(change);
+        let jobs = self.jobs.as_ref().ok_or_else(|| RowError::Store(gone()))?;
+        jobs.blocking_send(job).map_err(|_| RowError::Store(gone()))?;
+        done.blocking_recv().map_err(|_| RowError::Store(gone()))?
     }
 
     async fn send(&self, job: Job) -> Result<(), StoreError> {
@@ -99,6 +121,29 @@ fn gone() -> StoreError {
     StoreError::Bug { what: "the thread for changes has ended" }
 }
 
+fn write_job<T: Send + 'static, E: From<RowError> + Send + 'static>(
+    change: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+) -> (Job, oneshot::Receiver<Result<T, E>>) {
+    let (reply, done) = oneshot::channel();
+    let job = Job::Write(Box::new(move |connection: &mut Connection| {
+        // Nobody may be waiting any more.
+        let _ = reply.send(in_transaction(connection, change));
+    }));
+    (job, done)
+}
+
+fn in_transaction<T, E: From<RowError>>(
+    connection: &mut Connection,
+    change: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(RowError::from)?;
+    let done = change(&transaction)?;
+    transaction.commit().map_err(RowError::from)?;
+    Ok(done)
+}
+
 /// What the thread has in common with those who read.
 pub(crate) struct Shared {
     pub(crate) connection: Mutex<Connection>,
@@ -112,14 +157,16 @@ fn run(shared: &Shared, mut queue: mpsc::Receiver<Job>) {
         // Only this thread waits for the locks of other processes: see `Freshness::confirm`.
         let _ = connection.busy_timeout(BUSY_TIMEOUT);
         let mut changes = Vec::with_capacity(jobs.len());
-        let mut reads = Vec::new();
+        let (mut reads, mut writes) = (Vec::new(), Vec::new());
         for job in jobs.drain(..) {
             match job {
                 Job::Change(change, reply) => changes.push((change, reply)),
                 Job::Read(read) => reads.push(read),
+                Job::Write(write) => writes.push(write),
             }
         }
         make(&mut connection, &shared.freshness, changes);
+        writes.into_iter().for_each(|write| write(&mut connection));
         reads.into_iter().for_each(|read| read(&connection));
         let _ = connection.busy_timeout(Duration::ZERO);
     }

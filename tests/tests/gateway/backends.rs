@@ -144,7 +144,7 @@ async fn a_202_with_a_word_in_it_is_good_for_a_notification_and_not_for_a_reques
 #[tokio::test]
 async fn other_answers_of_a_backend_are_passed_on_without_its_cookies() {
     let answer = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nset-cookie: a=b\r\n\
-                  x-extra: kept\r\ncontent-length: 58\r\n\r\n\
+                  x-extra: kept\r\ncontent-length: 61\r\n\r\n\
                   {\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32022,\"message\":\"\"}}";
     let backend = RawBackend::start(answer, true).await;
     let world = World::start(&[("t", backend.url())], quick()).await;

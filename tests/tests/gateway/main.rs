@@ -6,8 +6,11 @@
     reason = "tests fail loudly"
 )]
 
+mod audit;
 mod backends;
 mod bodies;
 mod credentials;
+mod elicitation;
+mod lists;
 mod refusals;
 mod sessions;

@@ -118,17 +118,6 @@ async fn unknown_groups_are_not_no_groups_and_not_all_groups() {
 }
 
 #[tokio::test]
-async fn a_tool_that_is_denied_is_not_called() {
-    let (_backend, world) = world().await;
-    let alice = world.user("alice", &["github"]);
-    world.store(&alice, "github", "key").await;
-    let response = world.call("github", &alice, "delete_everything").send().await.unwrap();
-    assert_eq!(response.status(), StatusCode::FORBIDDEN);
-    let body: Value = response.json().await.unwrap();
-    assert_eq!((&body["id"], &body["error"]["code"]), (&7.into(), &403.into()));
-}
-
-#[tokio::test]
 async fn unknown_tenants_methods_and_names_are_refused() {
     let (_backend, world) = world().await;
     let alice = world.user("alice", &["github"]);

@@ -55,7 +55,7 @@ async fn the_backends_own_session_id_is_not_accepted() {
     let alice = world.user("alice", &["t"]);
     world.store(&alice, "t", "key").await;
     let session = initialize(&world, "t", &alice).await;
-    let bare = session.split_once('.').unwrap().1;
+    let bare = session.splitn(3, '.').nth(2).unwrap();
     let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" });
     let request =
         world.request(Method::POST, "t", &alice).json(&list).header("mcp-session-id", bare);

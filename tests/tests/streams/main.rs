@@ -139,6 +139,8 @@ async fn a_long_json_answer_is_passed_on_and_not_held_back() {
     let start: &'static str = Box::leak(format!("{head}{}", "x".repeat(100_000)).into_boxed_str());
     let backend = RawBackend::start(start, false).await;
     let (world, alice) = world(backend.url()).await;
+    // Of an answer from which nothing is to be hidden.
+    world.open("t");
     let mut response = world.call("t", &alice, "whoami").send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     let mut read = 0;

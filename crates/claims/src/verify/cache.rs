@@ -1,20 +1,21 @@
 //! Tokens that were verified a moment ago.
 //!
 //! The key is the whole token: a keyed hash finds the place, and a comparison of the full text decides. The
-//! hash (SipHash with random keys) only spreads tokens over the table. So two tokens never share an entry,
-//! whatever their hashes are, and a token that differs in one bit is not found. Only verified tokens enter:
-//! nobody without a good signature can fill the table or search it for collisions.
+//! hash (foldhash with random seeds, since a digest of 3 KB costs ten times as much) only spreads tokens over
+//! the table. So two tokens never share an entry, whatever their hashes are, and a token that differs in one
+//! bit is not found. Only verified tokens enter: nobody without a good signature can fill the table, and
+//! whoever has many and finds out the seeds can make some of them be verified again, which is all.
 //!
 //! A hit is good only as long as what made it true: the same key set of the issuer, and a time within the
 //! token's own window.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use bonafide_jwks::Generation;
+use foldhash::quality::RandomState;
 
 use super::check::Window;
 use crate::user::VerifiedUser;
@@ -40,6 +41,12 @@ struct Entry {
     used: AtomicU64,
 }
 
+impl Entry {
+    fn is(&self, key: Key<'_>) -> bool {
+        self.hash == key.hash && *self.token == *key.token
+    }
+}
+
 /// A verified token, and what its truth rests on.
 #[derive(Clone)]
 pub(super) struct Hit {
@@ -59,24 +66,36 @@ pub(super) enum Proof {
     Introspection,
 }
 
+/// A token and where it may be found.
+#[derive(Clone, Copy)]
+pub(super) struct Key<'t> {
+    token: &'t str,
+    hash: u64,
+}
+
 impl TokenCache {
-    /// Room for this many tokens, and for at most four times as many.
+    /// Room for this many tokens, rounded up to a full row, and never for more.
     pub(super) fn new(tokens: usize) -> Self {
-        Self::with_hashing(tokens, RandomState::new())
+        Self::with_hashing(tokens, RandomState::default())
     }
 }
 
 impl<S: BuildHasher> TokenCache<S> {
     fn with_hashing(tokens: usize, hashing: S) -> Self {
-        let rows = (tokens / (WAYS / 2)).max(1).next_power_of_two();
+        let rows = tokens.div_ceil(WAYS).max(1);
         let row = || RwLock::new(Row::default());
         Self { hashing, rows: (0..rows).map(|_| row()).collect() }
     }
 
-    pub(super) fn find(&self, token: &str, now: u64) -> Option<Hit> {
-        let hash = self.hashing.hash_one(token);
-        let row = self.row(hash)?.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = row.iter().flatten().find(|it| it.hash == hash && *it.token == *token)?;
+    /// Where the token belongs, unless it is too long.
+    pub(super) fn key<'t>(&self, token: &'t str) -> Option<Key<'t>> {
+        let short = token.len() <= MAX_CACHED_LEN;
+        short.then(|| Key { token, hash: self.hashing.hash_one(token) })
+    }
+
+    pub(super) fn find(&self, key: Key<'_>, now: u64) -> Option<Hit> {
+        let row = self.row(key)?.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = row.iter().flatten().find(|entry| entry.is(key))?;
         if now >= entry.hit.until {
             return None;
         }
@@ -87,29 +106,28 @@ impl<S: BuildHasher> TokenCache<S> {
         Some(entry.hit.clone())
     }
 
-    pub(super) fn insert(&self, token: &str, hit: Hit, now: u64) {
-        if token.len() > MAX_CACHED_LEN {
-            return;
-        }
-        let hash = self.hashing.hash_one(token);
-        let Some(row) = self.row(hash) else { return };
-        let entry = Entry { hash, token: token.into(), hit, used: AtomicU64::new(now) };
-        let mut row = row.write().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn insert(&self, key: Key<'_>, hit: Hit, now: u64) {
+        let Some(row) = self.row(key) else { return };
+        let used = AtomicU64::new(now);
+        let mut entry = Some(Entry { hash: key.hash, token: key.token.into(), hit, used });
         // The same token first, then an empty place, then one that is over, then the least used.
         let worth = |place: &Option<Entry>| match place {
-            Some(old) if old.hash == hash && *old.token == *token => (0, 0),
+            Some(old) if old.is(key) => (0, 0),
             None => (1, 0),
             Some(old) if now >= old.hit.until => (2, 0),
             Some(old) => (3, old.used.load(Ordering::Relaxed)),
         };
+        let mut row = row.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = row.iter_mut().min_by_key(|place| worth(place)) {
-            *place = Some(entry);
+            std::mem::swap(place, &mut entry);
         }
+        // What was there is dropped after the lock.
+        drop(row);
     }
 
-    fn row(&self, hash: u64) -> Option<&RwLock<Row>> {
-        #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-        self.rows.get(hash as usize & (self.rows.len() - 1))
+    fn row(&self, key: Key<'_>) -> Option<&RwLock<Row>> {
+        let scaled = u128::from(key.hash) * self.rows.len() as u128;
+        self.rows.get(usize::try_from(scaled >> 64).ok()?)
     }
 
     #[cfg(test)]
@@ -168,14 +186,34 @@ mod tests {
     #[test]
     fn two_tokens_with_one_hash_are_two_users() {
         let cache = TokenCache::with_hashing(10, BuildHasherDefault::<Constant>::default());
-        let subject =
-            |token: &str| cache.find(token, 1).map(|hit| hit.user.subject().as_str().to_owned());
-        cache.insert("token of ada", hit("ada"), 1);
+        let insert =
+            |token: &str, subject| cache.insert(cache.key(token).unwrap(), hit(subject), 1);
+        let subject = |token: &str| {
+            cache
+                .find(cache.key(token).unwrap(), 1)
+                .map(|hit| hit.user.subject().as_str().to_owned())
+        };
+        insert("token of ada", "ada");
         assert_eq!(subject("token of bob"), None);
-        cache.insert("token of bob", hit("bob"), 1);
+        insert("token of bob", "bob");
         assert_eq!(subject("token of ada").as_deref(), Some("ada"));
         assert_eq!(subject("token of bob").as_deref(), Some("bob"));
-        cache.insert("token of ada", hit("ada again"), 1);
+        insert("token of ada", "ada again");
         assert_eq!((cache.len(), subject("token of ada").as_deref()), (2, Some("ada again")));
+    }
+
+    #[test]
+    fn never_more_than_there_is_room_for() {
+        for (room, most) in [(1, 16), (16, 16), (17, 32), (10_000, 10_000)] {
+            let cache = TokenCache::new(room);
+            let mut tokens = (0..2 * most + 100).map(|n| format!("token {n}"));
+            tokens
+                .by_ref()
+                .take(most / 2)
+                .for_each(|it| cache.insert(cache.key(&it).unwrap(), hit("a"), 1));
+            assert!(cache.len() * 100 >= most / 2 * 99 || most < 100, "{}", cache.len());
+            tokens.for_each(|it| cache.insert(cache.key(&it).unwrap(), hit("a"), 1));
+            assert!(cache.len() <= most && cache.len() * 10 >= most * 9, "{}", cache.len());
+        }
     }
 }

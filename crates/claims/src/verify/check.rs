@@ -115,10 +115,14 @@ pub(super) fn kind(
 /// `typ` is a media type (RFC 7515, section 4.1.9): `application/` may be left out, and case does not count.
 fn header_type(typ: Option<&str>, kind: TokenKind) -> Result<(), VerifyError> {
     let Some(typ) = typ else { return Ok(()) };
-    let typ = typ.to_ascii_lowercase();
-    match (typ.strip_prefix("application/").unwrap_or(&typ), kind) {
-        ("jwt", _) | ("at+jwt", TokenKind::Access) => Ok(()),
-        _ => Err(VerifyError::WrongType { claim: "typ" }),
+    let is = |name: &str| {
+        let full = typ.split_once('/').filter(|(tree, _)| tree.eq_ignore_ascii_case("application"));
+        full.map_or(typ, |(_, rest)| rest).eq_ignore_ascii_case(name)
+    };
+    if is("JWT") || (is("at+jwt") && kind == TokenKind::Access) {
+        Ok(())
+    } else {
+        Err(VerifyError::WrongType { claim: "typ" })
     }
 }
 
@@ -132,12 +136,13 @@ pub(super) fn audience(claims: &Object<'_>, trusted: &TrustedIssuer) -> Result<(
         Some(Value::String(audience)) if ours(audience) => false,
         Some(Value::String(_)) => return Err(VerifyError::WrongAudience),
         Some(Value::Array(audiences)) => {
-            let texts = audiences.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
-            let texts = texts.ok_or(VerifyError::Malformed { claim })?;
-            if !texts.iter().any(|audience| ours(audience)) {
+            if audiences.iter().any(|audience| audience.as_str().is_none()) {
+                return Err(VerifyError::Malformed { claim });
+            }
+            if !audiences.iter().filter_map(Value::as_str).any(ours) {
                 return Err(VerifyError::WrongAudience);
             }
-            texts.len() > 1
+            audiences.len() > 1
         }
         Some(_) => return Err(VerifyError::Malformed { claim }),
     };

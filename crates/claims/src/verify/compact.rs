@@ -1,7 +1,6 @@
 //! The three parts of a token: RFC 7515, section 7.1.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 
 use super::error::VerifyError;
 
@@ -41,11 +40,32 @@ fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {
     if part.is_empty() {
         return Err(VerifyError::NotCompact);
     }
-    // Exact, so that the payload can be kept as it is. A length that no text has is found by the decoder.
-    let mut bytes = vec![0; part.len() / 4 * 3 + part.len() % 4 * 3 / 4];
     // A dot too many is no character of base64url.
-    match URL_SAFE_NO_PAD.decode_slice(part, &mut bytes) {
-        Ok(len) if len == bytes.len() => Ok(bytes),
-        _ => Err(VerifyError::NotCompact),
+    URL_SAFE_NO_PAD.decode_to_vec(part).map_err(|_| VerifyError::NotCompact)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as OTHER;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn decodes_what_another_decoder_does_and_nothing_else(
+            bytes in prop::collection::vec(any::<u8>(), 1..200),
+            at in any::<prop::sample::Index>(),
+            changed in "[A-Za-z0-9_+/=. -]|.",
+            text in "[A-Za-z0-9_-]{1,80}|.{1,80}",
+        ) {
+            let good = OTHER.encode(&bytes);
+            prop_assert_eq!(decode(&good).ok(), Some(bytes));
+            let (before, after) = good.split_at(at.index(good.len()));
+            for text in [format!("{before}{changed}{}", &after[1..]), format!("{before}{changed}{after}"), text] {
+                prop_assert_eq!(decode(&text).ok(), OTHER.decode(&text).ok(), "{}", text);
+            }
+        }
     }
 }

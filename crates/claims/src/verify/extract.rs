@@ -1,5 +1,6 @@
 //! From a payload that passed all checks to a user.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use bonafide_jwks::strict_json::{Object, Value};
@@ -9,8 +10,8 @@ use super::claim_path::ClaimPath;
 use super::error::{Claim, VerifyError};
 use super::issuer::TrustedIssuer;
 use super::profile::{IssuerRule, RoleSource};
-use crate::ids::{GroupName, Issuer, RoleName, Scope, Subject, UserId};
-use crate::names::{Groups, NameSet, UnknownGroups};
+use crate::ids::{Issuer, RoleName, Scope, Subject, UserId};
+use crate::names::{Groups, NameSet, UnknownGroups, pack};
 use crate::user::Verified;
 
 /// The user, without the payload, which the claims still borrow from.
@@ -87,8 +88,10 @@ fn groups(claims: &Object<'_>, path: Option<&ClaimPath>) -> Groups {
     }
     match path.and_then(|path| path.find(claims)) {
         None => Groups::Unknown(UnknownGroups::Absent),
-        Some(value) => names::<GroupName>(value)
-            .map_or(Groups::Unknown(UnknownGroups::WrongType), Groups::Known),
+        Some(value) => {
+            let names = value.as_array().and_then(|items| pack(items.iter().map(Value::as_str)));
+            names.map_or(Groups::Unknown(UnknownGroups::WrongType), Groups::Known)
+        }
     }
 }
 
@@ -108,46 +111,35 @@ fn overage(claims: &Object<'_>, path: Option<&ClaimPath>) -> bool {
             .is_some_and(|it| !matches!(it, Value::Bool(false)) && it.as_str() != Some("false"))
 }
 
-/// A list of names, or nothing if one of them is none.
-fn names<T: std::str::FromStr + Ord>(value: &Value<'_>) -> Option<NameSet<T>> {
-    let items = value.as_array()?;
-    let mut names = Vec::with_capacity(items.len());
-    for item in items {
-        names.push(item.as_str()?.parse().ok()?);
-    }
-    Some(names.into_iter().collect())
-}
-
 fn roles(claims: &Object<'_>, sources: &[RoleSource]) -> Result<NameSet<RoleName>, VerifyError> {
     let malformed = || VerifyError::Malformed { claim: Claim::Roles };
-    let mut found: Vec<RoleName> = Vec::new();
+    let mut found: Vec<Cow<'_, str>> = Vec::new();
     for source in sources {
         let Some(value) = source.path.find(claims) else { continue };
         for role in list(value) {
             let role = role.ok_or_else(malformed)?;
-            let role = match &source.client {
-                None => role.parse(),
-                Some(client) => format!("{client}:{role}").parse(),
-            };
-            found.push(role.map_err(|_| malformed())?);
+            found.push(match &source.client {
+                None => role.into(),
+                // An empty role would become a good name.
+                Some(_) if role.is_empty() => return Err(malformed()),
+                Some(client) => format!("{client}:{role}").into(),
+            });
         }
     }
-    Ok(found.into_iter().collect())
+    pack(found.iter().map(|role| Some(&**role))).ok_or_else(malformed)
 }
 
 /// `scope` (RFC 8693, section 4.2: one string) and `scp` (Microsoft: one string; Okta: a list).
 fn scopes(claims: &Object<'_>) -> Result<NameSet<Scope>, VerifyError> {
     let malformed = || VerifyError::Malformed { claim: Claim::Scope };
-    let mut found: Vec<Scope> = Vec::new();
+    let mut found: Vec<&str> = Vec::new();
     for value in ["scope", "scp"].into_iter().filter_map(|name| claims.get(name)) {
         for text in list(value) {
             let text = text.ok_or_else(malformed)?;
-            for scope in text.split(' ').filter(|scope| !scope.is_empty()) {
-                found.push(scope.parse().map_err(|_| malformed())?);
-            }
+            found.extend(text.split(' ').filter(|scope| !scope.is_empty()));
         }
     }
-    Ok(found.into_iter().collect())
+    pack(found.into_iter().map(Some)).ok_or_else(malformed)
 }
 
 /// A list of strings, or a single one. None for whatever is no string.

@@ -80,64 +80,30 @@ impl Verifier {
     /// When the token is not good, or when the keys that it needs cannot be fetched:
     /// [`VerifyError::kind`] tells the two apart.
     pub async fn verify(&self, token: &str) -> Result<VerifiedUser, VerifyError> {
-        let now = seconds(self.shared.clock.now());
-        if let Some(known) = self.shared.known(token, now) {
+        let shared = &*self.shared;
+        let now = seconds(shared.clock.now());
+        let place = shared.cache.as_ref().and_then(|cache| Some((cache, cache.key(token)?)));
+        if let Some((cache, key)) = place
+            && let Some(hit) = cache.find(key, now)
+            && let Some(known) = shared.still_good(hit, now)
+        {
             return known;
         }
-        if let Some(introspection) = self.shared.introspection.as_ref().filter(|_| !is_jws(token)) {
-            return self.introspect(introspection, token, now).await;
+        let hit = match &shared.introspection {
+            Some(introspection) if !is_jws(token) => introspection.ask(token, now).await?,
+            _ => shared.first_sight(token, now).await?,
+        };
+        let user = hit.user.clone();
+        if let Some((cache, key)) = place {
+            cache.insert(key, hit, now);
         }
-        let compact = Compact::read(token)?;
-        let header = Header::read(&compact.header)?;
-        let claims = strict_json::parse(&compact.payload).map_err(|_| VerifyError::Payload)?;
-        let issuer = check::text(&claims, Claim::Issuer)?;
-        let (at, trusted) = self.shared.issuers.find(issuer).ok_or(VerifyError::UnknownIssuer)?;
-        if !trusted.algorithms.contains(&header.algorithm) {
-            return Err(VerifyError::AlgorithmNotAllowed);
-        }
-        let kid = header.kid()?;
-        let keys = keys_for(&*trusted.keys, kid, header.algorithm).await?;
-        let candidates = keys.candidates(kid, header.algorithm).map_err(no_key)?;
-        let key = candidates
-            .verify(compact.signed, &compact.signature)
-            .map_err(|_| VerifyError::BadSignature)?;
-        check::kind(header.typ()?, &claims, trusted)?;
-        check::audience(&claims, trusted)?;
-        let window = Window::read(&claims)?;
-        window.check(seconds(self.shared.clock.now()), trusted.leeway)?;
-        check::directory(issuer, &claims, key, trusted)?;
-        let mut verified = extract::user(issuer, &claims, &window, trusted)?;
-        drop(claims);
-        let mut until = window.expiry.saturating_add(trusted.leeway);
-        if let Some(asked) = resolver::resolve(&mut verified, trusted.resolver.as_deref()).await {
-            until = until.min(now.saturating_add(asked.lifetime()));
-        }
-        verified.payload = compact.payload.into_boxed_slice();
-        let user = VerifiedUser::new(verified);
-        let proof = Proof::Key { issuer: at, generation: keys.generation() };
-        self.shared.remember(token, Hit { user: user.clone(), proof, window, until }, now);
-        Ok(user)
-    }
-
-    /// Asks the issuer about a token that is no JWT.
-    async fn introspect(
-        &self,
-        introspection: &Introspection,
-        token: &str,
-        now: u64,
-    ) -> Result<VerifiedUser, VerifyError> {
-        let (user, window) = introspection.ask(token, now).await?;
-        let until = now.saturating_add(introspection.lifetime()).min(window.expiry);
-        let proof = Proof::Introspection;
-        self.shared.remember(token, Hit { user: user.clone(), proof, window, until }, now);
         Ok(user)
     }
 }
 
 impl Shared {
-    /// What is known of this token from the last time, if that still holds.
-    fn known(&self, token: &str, now: u64) -> Option<Result<VerifiedUser, VerifyError>> {
-        let hit = self.cache.as_ref()?.find(token, now)?;
+    /// What is known of a token from the last time, if that still holds.
+    fn still_good(&self, hit: Hit, now: u64) -> Option<Result<VerifiedUser, VerifyError>> {
         let leeway = match hit.proof {
             Proof::Introspection => self.introspection.as_ref()?.leeway(),
             Proof::Key { issuer, generation } => {
@@ -151,10 +117,35 @@ impl Shared {
         Some(hit.window.check(now, leeway).map(|()| hit.user))
     }
 
-    fn remember(&self, token: &str, hit: Hit, now: u64) {
-        if let Some(cache) = &self.cache {
-            cache.insert(token, hit, now);
+    async fn first_sight(&self, token: &str, now: u64) -> Result<Hit, VerifyError> {
+        let compact = Compact::read(token)?;
+        let header = Header::read(&compact.header)?;
+        let claims = strict_json::parse(&compact.payload).map_err(|_| VerifyError::Payload)?;
+        let issuer = check::text(&claims, Claim::Issuer)?;
+        let (at, trusted) = self.issuers.find(issuer).ok_or(VerifyError::UnknownIssuer)?;
+        if !trusted.algorithms.contains(&header.algorithm) {
+            return Err(VerifyError::AlgorithmNotAllowed);
         }
+        let kid = header.kid()?;
+        let keys = keys_for(&*trusted.keys, kid, header.algorithm).await?;
+        let candidates = keys.candidates(kid, header.algorithm).map_err(no_key)?;
+        let key = candidates
+            .verify(compact.signed, &compact.signature)
+            .map_err(|_| VerifyError::BadSignature)?;
+        check::kind(header.typ()?, &claims, trusted)?;
+        check::audience(&claims, trusted)?;
+        let window = Window::read(&claims)?;
+        window.check(seconds(self.clock.now()), trusted.leeway)?;
+        check::directory(issuer, &claims, key, trusted)?;
+        let mut verified = extract::user(issuer, &claims, &window, trusted)?;
+        drop(claims);
+        let mut until = window.expiry.saturating_add(trusted.leeway);
+        if let Some(asked) = resolver::resolve(&mut verified, trusted.resolver.as_deref()).await {
+            until = until.min(now.saturating_add(asked.lifetime()));
+        }
+        verified.payload = compact.payload.into_boxed_slice();
+        let proof = Proof::Key { issuer: at, generation: keys.generation() };
+        Ok(Hit { user: VerifiedUser::new(verified), proof, window, until })
     }
 }
 

@@ -1,16 +1,18 @@
 //! What a backend answered, as far as it must be looked at.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode, header};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
-use crate::{GatewayBody, Limits};
+use crate::rewrite::{EventRewriter, Rewriter};
+use crate::{BodyError, GatewayBody, Limits};
 
 /// A JSON answer up to this size is read whole, so that a broken one becomes an error that the client can read. A
 /// longer one is passed on as it comes.
@@ -29,6 +31,8 @@ pub(crate) enum Answer {
     Garbage(&'static str),
     /// It stopped in the middle of its answer.
     Stopped,
+    /// It would have to be looked at, and is longer than this many bytes.
+    TooLong(usize),
 }
 
 /// What a request of this kind is answered with.
@@ -42,21 +46,26 @@ pub(crate) enum Expected {
     Nothing,
 }
 
-/// Looks at an answer as far as needed and gives what can be passed on.
+/// Looks at an answer as far as needed and gives what can be passed on, as `rewriter` wants it.
 pub(crate) async fn read_answer(
     expected: Expected,
     response: Response<Incoming>,
     limits: &Limits,
+    rewriter: Option<Rewriter>,
 ) -> (Parts, Answer) {
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
     let answer = match parts.status {
         StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Answer::CredentialRefused
+        }
+        // RFC 6750, section 3.1: it asks for a token that may do more.
+        StatusCode::FORBIDDEN if parts.headers.contains_key(header::WWW_AUTHENTICATE) => {
             Answer::CredentialRefused
         }
         status if status.is_redirection() => Answer::Redirect,
         status if status.is_informational() => Answer::Garbage("switched protocols"),
         status if status.is_success() && expected != Expected::Nothing => {
-            read_success(expected, &parts, body, limits).await
+            read_success(expected, &parts, body, limits, rewriter.is_some()).await
         }
         // What some proxy before the backend says in HTML is not an MCP server's answer.
         status if status.is_server_error() && !is_mcp(&parts.headers) => {
@@ -64,7 +73,60 @@ pub(crate) async fn read_answer(
         }
         _ => Answer::Passed(whole(body, limits)),
     };
+    let answer = match (answer, rewriter) {
+        (Answer::Passed(body), Some(rewriter)) if expected != Expected::Nothing => {
+            rewrite(&mut parts.headers, body, rewriter, limits).await
+        }
+        (answer, _) => answer,
+    };
     (parts, answer)
+}
+
+/// What the client may have of an answer: an event stream as it goes on, anything else when it is whole.
+async fn rewrite(
+    headers: &mut HeaderMap,
+    body: GatewayBody,
+    rewriter: Rewriter,
+    limits: &Limits,
+) -> Answer {
+    if http_body::Body::is_end_stream(&body) {
+        return Answer::Passed(body);
+    }
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Answer::Garbage("an encoding that was not asked for");
+    }
+    headers.remove(header::CONTENT_LENGTH);
+    let limit = limits.filtered_answer;
+    let media_type = media_type(headers);
+    if media_type.as_deref() == Some("text/event-stream") {
+        return Answer::Passed(body.with_events(EventRewriter::new(rewriter, limit)));
+    }
+    let read = timeout(limits.answer_time, Limited::new(body, limit).collect()).await;
+    let whole = match read {
+        Err(_) => return Answer::Stopped,
+        Ok(Err(failure)) if failure.is::<LengthLimitError>() => return Answer::TooLong(limit),
+        Ok(Err(failure)) if paused(&*failure) => return Answer::Stopped,
+        Ok(Err(_)) => return Answer::Garbage("an answer that broke off"),
+        Ok(Ok(whole)) => whole.to_bytes(),
+    };
+    let Ok(text) = std::str::from_utf8(&whole) else { return Answer::Garbage("not UTF-8") };
+    let rewritten = match media_type.as_deref() {
+        Some("application/json") if !text.trim_ascii().is_empty() => {
+            let Ok(rewritten) = rewriter.rewrite(text) else {
+                return Answer::Garbage("a body that is not JSON");
+            };
+            rewritten
+        }
+        _ => rewriter.restore(text),
+    };
+    match rewritten {
+        Cow::Borrowed(_) => Answer::Passed(GatewayBody::full(whole)),
+        Cow::Owned(rewritten) => Answer::Passed(GatewayBody::full(rewritten)),
+    }
+}
+
+fn paused(failure: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(failure.downcast_ref(), Some(BodyError::Paused))
 }
 
 async fn read_success(
@@ -72,6 +134,7 @@ async fn read_success(
     parts: &Parts,
     body: Incoming,
     limits: &Limits,
+    rewritten: bool,
 ) -> Answer {
     let headers = &parts.headers;
     // 202 for a notification, by some with a word in it, and 204 (Streamable HTTP, "sending messages", 4). A request that
@@ -86,6 +149,8 @@ async fn read_success(
         Some("application/json") if headers.contains_key(header::CONTENT_ENCODING) => {
             Answer::Passed(whole(body, limits))
         }
+        // It will be read whole.
+        Some("application/json") if rewritten => Answer::Passed(whole(body, limits)),
         // The pause between two frames has a limit, and so has the time for all of them.
         Some("application/json") => {
             timeout(limits.answer_time, read_json(body, limits)).await.unwrap_or(Answer::Stopped)

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use bonafide_policy::Audit;
 use bonafide_tower::{AllowedHosts, Authenticator};
-use bonafide_vault::SecretStore;
+use bonafide_vault::{KeyError, SecretStore};
 use url::Url;
 
 use super::metrics::Metrics;
+use super::trail::Trail;
 use super::{Gateway, Shared};
+use crate::ask::Asker;
 use crate::backend::{Backends, TlsError};
-use crate::session::NoRandomness;
-use crate::{Limits, SessionKey, SharedDirectory};
+use crate::session::{NoRandomness, SessionKeys};
+use crate::{Limits, SharedDirectory};
 
 /// Builds a [`Gateway`].
 #[derive(Debug)]
@@ -21,8 +24,8 @@ pub struct GatewayBuilder {
     secrets: SecretStore,
     public_url: Url,
     hosts: AllowedHosts,
-    sessions: Option<SessionKey>,
     limits: Limits,
+    audit: Option<Audit>,
 }
 
 /// Why a gateway can't be built.
@@ -35,9 +38,12 @@ pub enum BuildError {
     /// No TLS to backends.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// No key for session ids.
+    /// No random ids for requests.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
+    /// No keys for what clients carry for us.
+    #[error("no keys can be derived from the master key")]
+    Keys(#[from] KeyError),
 }
 
 impl GatewayBuilder {
@@ -49,7 +55,7 @@ impl GatewayBuilder {
     ) -> Self {
         let hosts = AllowedHosts::new(&public_url);
         let limits = Limits::default();
-        Self { authenticator, directory, secrets, public_url, hosts, sessions: None, limits }
+        Self { authenticator, directory, secrets, public_url, hosts, limits, audit: None }
     }
 
     /// Under which names and from which pages it may be called. Default: those of the public URL.
@@ -58,16 +64,22 @@ impl GatewayBuilder {
         self
     }
 
-    /// The key that binds session ids to users. Default: a random one, so that sessions end with the process and
-    /// work at this gateway only.
-    pub fn with_session_key(mut self, key: SessionKey) -> Self {
-        self.sessions = Some(key);
-        self
-    }
-
     /// How much and how long.
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Where decisions are written down: one for each request of a verified user to a tenant, about the tool if it
+    /// calls one. Default: nowhere.
+    ///
+    /// # Security
+    ///
+    /// A decision says who the user is, and which tool they asked for as they wrote it; never an argument or a
+    /// credential. Its request id is the client's own `X-Request-Id` if there is one in visible ASCII: a client may
+    /// choose it.
+    pub fn with_audit(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
         self
     }
 
@@ -86,10 +98,9 @@ impl GatewayBuilder {
         if !root {
             return Err(BuildError::PublicUrl);
         }
-        let sessions = match self.sessions {
-            Some(key) => key,
-            None => SessionKey::random()?,
-        };
+        let sealer = self.secrets.sealer();
+        let sessions = SessionKeys::new(sealer.keyring())?;
+        let asker = Asker::new(sealer.keyring(), self.public_url.clone())?;
         let backends = Backends::new(&self.limits)?;
         Ok(Gateway {
             shared: Arc::new(Shared {
@@ -99,9 +110,11 @@ impl GatewayBuilder {
                 public_url: self.public_url,
                 hosts: self.hosts,
                 sessions,
+                asker,
                 limits: self.limits,
                 backends,
                 metrics: Metrics::new(),
+                trail: Trail::new(self.audit)?,
             }),
         })
     }

@@ -5,44 +5,74 @@ use std::time::Duration;
 use bonafide_policy::Permit;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::Shared;
+use super::credential::{Rendered, Used};
 use super::endpoint::Refused;
 use super::metrics::Outcome;
 use crate::backend::{Answer, Expected, read_answer, request_headers, response_headers};
 use crate::content::describe_content;
 use crate::message::{Kind, Message};
-use crate::refusal::{ask_for_credential, code, error};
+use crate::refusal::{code, error};
+use crate::rewrite::Rewriter;
 use crate::standard_headers::remove_standard_headers;
 use crate::{GatewayBody, Tenant};
 
 /// How long after its token's `exp` a standing stream may go on: what verifiers allow clocks to differ by default.
 const LEEWAY: Duration = Duration::from_secs(60);
 
-const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+/// Whose request it is, what it says, and what becomes of its answer.
+pub(super) struct Exchange<'a> {
+    pub(super) permit: &'a Permit,
+    pub(super) tenant: &'a Tenant,
+    pub(super) message: Option<&'a Message<'a>>,
+    /// The body of the message, as the client meant it for the backend.
+    pub(super) body: &'a Bytes,
+    pub(super) rewriter: Option<Rewriter>,
+    /// Whether the client can send its user to a page.
+    pub(super) url: bool,
+}
 
 impl Shared {
-    pub(super) async fn forward(
+    /// Forwards `sent` if there are headers for it, and asks for what is missing if not.
+    pub(super) async fn exchange(
         &self,
-        permit: &Permit,
-        tenant: &Tenant,
+        exchange: Exchange<'_>,
+        parts: Parts,
+        rendered: Rendered,
+        sent: Bytes,
+    ) -> Result<Response<GatewayBody>, Refused> {
+        let Rendered { headers, used } = rendered;
+        match headers {
+            Ok(headers) => self.forward(exchange, parts, headers, &used, sent).await,
+            Err(need) => Err(self.ask(&exchange, &need, &used, false)),
+        }
+    }
+
+    async fn forward(
+        &self,
+        mut exchange: Exchange<'_>,
         parts: Parts,
         rendered: HeaderMap,
-        message: Option<&Message<'_>>,
-        body: Bytes,
+        used: &Used,
+        sent: Bytes,
     ) -> Result<Response<GatewayBody>, Refused> {
+        let rewriter = exchange.rewriter.take();
+        let Exchange { permit, tenant, message, url, .. } = exchange;
         let tokens = self.authenticator.token_headers().cloned();
         let mut headers = request_headers(parts.headers, tokens, tenant.protected_headers());
-        self.open_session(permit, &mut headers, message)?;
         match message {
             Some(_) => describe_content(&mut headers),
             None => remove_standard_headers(&mut headers),
         }
+        if rewriter.is_some() {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         headers.extend(rendered);
         let method = parts.method;
         let response =
-            self.backends.call(tenant, method.clone(), headers, body).await.map_err(|failure| {
+            self.backends.call(tenant, method.clone(), headers, sent).await.map_err(|failure| {
                 tracing::warn!(tenant = tenant.id().as_str(), error = %failure, "no answer");
                 failed(tenant, message, failure.is_timeout(), "it can't be reached")
             })?;
@@ -51,7 +81,7 @@ impl Shared {
             _ if method == Method::DELETE => Expected::Nothing,
             _ => Expected::Anything,
         };
-        let (mut parts, answer) = read_answer(expected, response, &self.limits).await;
+        let (mut parts, answer) = read_answer(expected, response, &self.limits, rewriter).await;
         let body = match answer {
             // A standing stream ends with the token that it was opened with; the client opens another.
             Answer::Passed(body) if method == Method::GET => {
@@ -59,7 +89,11 @@ impl Shared {
                 body.until(expires.checked_add(LEEWAY).unwrap_or(expires))
             }
             Answer::Passed(body) => body,
-            Answer::CredentialRefused => return Err(self.credential_refused(tenant, message)),
+            Answer::CredentialRefused => {
+                let refused = self.credential_refused(&exchange, used).await;
+                let why = "it refused the gateway's credential";
+                return Err(refused.unwrap_or_else(|| failed(tenant, message, false, why)));
+            }
             Answer::Redirect => {
                 return Err(failed(tenant, message, false, "it redirects, which is not followed"));
             }
@@ -67,67 +101,19 @@ impl Shared {
                 tracing::warn!(tenant = tenant.id().as_str(), what, "an unusable answer");
                 return Err(failed(tenant, message, false, "its answer is not MCP"));
             }
+            Answer::TooLong(limit) => {
+                let why =
+                    format!("its answer has more than the {limit} bytes that can be filtered");
+                return Err(failed(tenant, message, false, &why));
+            }
             Answer::Stopped => return Err(failed(tenant, message, true, "it stopped")),
         };
         response_headers(&mut parts.headers);
-        self.seal_session(permit, &mut parts.headers);
+        self.seal_session(permit, url, &mut parts.headers);
         let mut response = Response::new(body);
         *response.status_mut() = parts.status;
         *response.headers_mut() = parts.headers;
         Ok(response)
-    }
-
-    /// Replaces the client's session id by the backend's. An id that was given to somebody else, or for another
-    /// tenant, is answered like one that has ended: 404, so that the client starts a session of its own.
-    fn open_session(
-        &self,
-        permit: &Permit,
-        headers: &mut HeaderMap,
-        message: Option<&Message<'_>>,
-    ) -> Result<(), Refused> {
-        let mut sealed = headers.get_all(SESSION_ID).iter();
-        let Some(first) = sealed.next() else { return Ok(()) };
-        let opened = first
-            .to_str()
-            .ok()
-            .filter(|_| sealed.next().is_none())
-            .and_then(|sealed| self.sessions.open(permit.user().id(), permit.tenant(), sealed))
-            .and_then(|id| HeaderValue::from_str(id).ok());
-        let Some(id) = opened else {
-            let id = message.and_then(|message| message.id.as_ref());
-            let text = "there is no such session: start a new one";
-            let response = error(StatusCode::NOT_FOUND, id, code::NOT_FOUND, text);
-            return Err(Refused::new(Outcome::NotFound, response));
-        };
-        headers.insert(SESSION_ID, id);
-        Ok(())
-    }
-
-    fn seal_session(&self, permit: &Permit, headers: &mut HeaderMap) {
-        let Some(id) = headers.remove(SESSION_ID) else { return };
-        let sealed = id
-            .to_str()
-            .ok()
-            .map(|id| self.sessions.seal(permit.user().id(), permit.tenant(), id))
-            .and_then(|sealed| HeaderValue::try_from(sealed).ok());
-        // An id that is not visible ASCII is none (Streamable HTTP, "session management"): nothing is passed on.
-        if let Some(sealed) = sealed {
-            headers.insert(SESSION_ID, sealed);
-        }
-    }
-
-    /// A backend's 401 is about the credential that we sent it, never about the client's token.
-    fn credential_refused(&self, tenant: &Tenant, message: Option<&Message<'_>>) -> Refused {
-        tracing::info!(tenant = tenant.id().as_str(), "the backend refused a credential");
-        if tenant.secret_names().is_empty() {
-            return failed(tenant, message, false, "it refused the gateway's credential");
-        }
-        let text = format!(
-            "{} refused your stored credential. Open {} and enter a new one, then try again.",
-            tenant.title(),
-            self.page(tenant.id()),
-        );
-        Refused::new(Outcome::CredentialNeeded, ask_for_credential(message, &text))
     }
 }
 

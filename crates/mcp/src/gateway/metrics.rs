@@ -11,29 +11,33 @@ pub(super) enum Outcome {
     Invalid,
     NotFound,
     CredentialNeeded,
+    Held,
     VaultFailed,
     BackendFailed,
     BackendTimeout,
+    Failed,
 }
 
 impl Outcome {
-    const ALL: [(Self, &'static str); 9] = [
+    const ALL: [(Self, &'static str); 11] = [
         (Self::Forwarded, "forwarded"),
         (Self::Unauthenticated, "unauthenticated"),
         (Self::Denied, "denied"),
         (Self::Invalid, "invalid"),
         (Self::NotFound, "not_found"),
         (Self::CredentialNeeded, "credential_needed"),
+        (Self::Held, "held"),
         (Self::VaultFailed, "vault_failed"),
         (Self::BackendFailed, "backend_failed"),
         (Self::BackendTimeout, "backend_timeout"),
+        (Self::Failed, "failed"),
     ];
 }
 
 /// A counter for each outcome, looked up once.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    counters: [(Outcome, Counter); 9],
+    counters: [(Outcome, Counter); 11],
 }
 
 impl Metrics {

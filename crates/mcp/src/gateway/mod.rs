@@ -1,10 +1,14 @@
 //! The gateway: one service for all tenants.
 
+mod authorize;
 mod builder;
+mod credential;
 mod endpoint;
 mod forward;
 mod metrics;
 mod service;
+mod sessions;
+mod trail;
 mod variables;
 
 use std::sync::Arc;
@@ -15,9 +19,12 @@ use bonafide_vault::SecretStore;
 pub use builder::{BuildError, GatewayBuilder};
 use url::Url;
 
+use crate::ask::Asker;
 use crate::backend::Backends;
-use crate::{Limits, SessionKey, SharedDirectory};
+use crate::session::SessionKeys;
+use crate::{Limits, SharedDirectory};
 use metrics::Metrics;
+use trail::Trail;
 
 /// Serves `/{tenant}/mcp` and the metadata of each tenant.
 ///
@@ -35,10 +42,12 @@ struct Shared {
     secrets: SecretStore,
     public_url: Url,
     hosts: AllowedHosts,
-    sessions: SessionKey,
+    sessions: SessionKeys,
+    asker: Asker,
     limits: Limits,
     backends: Backends,
     metrics: Metrics,
+    trail: Trail,
 }
 
 impl Gateway {
@@ -66,11 +75,5 @@ impl Shared {
             Some(title) => resource.with_name(title),
             None => resource,
         })
-    }
-
-    /// Where a user enters credentials for the tenant.
-    fn page(&self, tenant: &TenantId) -> String {
-        let base = self.public_url.as_str().trim_end_matches('/');
-        format!("{base}/connections/{}", tenant.as_str())
     }
 }

@@ -34,8 +34,10 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            Ok(match route(parts.uri.path()) {
+            let (mut parts, body) = request.into_parts();
+            let id = shared.trail.name(&mut parts.headers);
+            parts.extensions.insert(id.clone());
+            let mut response = match route(parts.uri.path()) {
                 Some(Route::Endpoint(tenant)) => {
                     let tenant = tenant.parse().ok();
                     shared.endpoint(tenant, parts, body).await
@@ -44,7 +46,9 @@ where
                 // Clients look for metadata in several places, without a token.
                 None if parts.uri.path().starts_with("/.well-known/") => not_found(),
                 None => shared.endpoint(None, parts, body).await,
-            })
+            };
+            id.tell(response.headers_mut());
+            Ok(response)
         })
     }
 }

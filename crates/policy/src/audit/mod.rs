@@ -14,10 +14,12 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 pub use json_lines::JsonLines;
 pub use log::LogSink;
 pub use queue::{Audit, AuditBuilder, AuditError, AuditSink};
+pub use time::rfc3339;
 
 use crate::denial::{Denial, DenialKind};
 use crate::ids::{RuleId, TenantId};
 use crate::permit::{Permit, ToolPermit};
+use crate::tools::MAX_TOOL_LEN;
 
 /// One decision: who, where, what, by which rules, with what outcome. No claims, no arguments, no secrets.
 ///
@@ -89,7 +91,7 @@ impl Decision {
             user: user.id().clone(),
             username: user.username().map(Into::into),
             tenant: tenant.clone(),
-            tool: tool.map(Into::into),
+            tool: tool.map(shorten),
             outcome,
             rules,
             request_id: None,
@@ -126,7 +128,7 @@ impl Decision {
         &self.tenant
     }
 
-    /// Which tool, if it was about one.
+    /// Which tool, if it was about one. Of a name that is longer than [`MAX_TOOL_LEN`] the start, and `…`.
     #[must_use]
     pub fn tool(&self) -> Option<&str> {
         self.tool.as_deref()
@@ -149,6 +151,15 @@ impl Decision {
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
     }
+}
+
+/// What no rule can cover is a tool's name no more, and may be as long as a request: its start is enough.
+fn shorten(tool: &str) -> Box<str> {
+    if tool.len() <= MAX_TOOL_LEN {
+        return tool.into();
+    }
+    let end = (0..=MAX_TOOL_LEN).rev().find(|end| tool.is_char_boundary(*end)).unwrap_or_default();
+    format!("{}…", tool.get(..end).unwrap_or_default()).into()
 }
 
 impl Outcome {

@@ -8,8 +8,10 @@ const ERA: u64 = 146_097;
 /// Days from 1 March of the year 0 to 1 January 1970.
 const EPOCH: u64 = 719_468;
 
-/// RFC 3339, section 5.6, in UTC with milliseconds. A time before 1970 is the start of 1970.
-pub(super) fn rfc3339(at: SystemTime) -> String {
+/// A time as sinks write it: RFC 3339, section 5.6, in UTC with milliseconds. Texts of this kind sort by time. A time
+/// before 1970 is the start of 1970.
+#[must_use]
+pub fn rfc3339(at: SystemTime) -> String {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / DAY, since.as_secs() % DAY);
     let (year, month, day) = date(days);

@@ -13,6 +13,9 @@ use crate::policy::{Policy, PolicyBuilder};
 /// How long to leave a store alone that cannot say whether it changed.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How long to wait after a reload that failed.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// Keeps the policy in force up to date with the stores that its rules come from.
 ///
 /// All stores together make one policy, with the rules that the builder has itself. If one of them fails, or
@@ -86,7 +89,10 @@ impl Reloader {
                 return pending().await;
             }
             select_all(changes).await;
-            self.reload().await;
+            if !self.reload().await {
+                // A store that fails half-way may go on saying that there is something new.
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 }

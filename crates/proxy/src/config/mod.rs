@@ -40,7 +40,7 @@ pub struct Config {
     pub vault: VaultConfig,
     /// The tenants and the policy.
     pub directory: Directory,
-    /// The client that the portal signs users in with.
+    /// How users sign in to the portal. Without, its pages only say how to use the API.
     pub portal: Option<PortalConfig>,
     /// Everything but tenants and policy, to see whether a changed file needs a restart.
     pub(crate) fixed: String,
@@ -140,7 +140,7 @@ fn read(
     let vault = vault::read(root, file, problems);
     let tenants = tenants::read(root, environment, problems);
     let policy = policy::read(root, &issuers, &tenants.ids, problems);
-    let portal = portal::read(root, environment, problems);
+    let portal = portal::read(root, environment, &issuers, problems);
     Some(Config {
         listen: listen?,
         public_url: public_url?,
@@ -198,10 +198,6 @@ impl Config {
                 tenant.id().as_str()
             )
         });
-        let portal = self
-            .portal
-            .as_ref()
-            .map(|_| "`portal`: has no effect yet, there is no sign-in for browsers".to_owned());
-        in_the_clear.chain(portal).collect()
+        in_the_clear.collect()
     }
 }

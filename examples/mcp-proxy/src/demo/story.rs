@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use bonafide_testkit::Issuer;
+use rmcp::model::CallToolRequestParams;
 
 use super::client::Client;
 use super::world::{AUDIENCE, World};
@@ -51,7 +52,7 @@ impl<'w> Story<'w> {
         self.step("Alice's call reaches GitHub with her key and her name", call(world).await);
         self.step("Bob enters his own key, and only his is sent for him", bob(world).await);
         self.step("Headers that a client makes up do not get through", forged_headers(world).await);
-        self.step("A tool that the policy denies is not called", denied_tool(world).await);
+        self.step("A tool that the policy denies is hidden", denied_tool(world).await);
         self.step("Jira gets user name and token as Basic, and Alice's groups", jira(world).await);
         self.all_well
     }
@@ -183,10 +184,18 @@ async fn forged_headers(world: &World) -> Result<String> {
 
 async fn denied_tool(world: &World) -> Result<String> {
     let alice = Client::sign_in(world, "alice").await?;
-    let (status, body) = alice.post_call("github", "delete_everything").await?;
-    ensure!(status == 403, "status {status}");
-    let message = body.pointer("/error/message").and_then(|message| message.as_str());
-    Ok(format!("403: {}", message.context("no JSON-RPC error")?))
+    let session = alice.connect("github", &[]).await?;
+    let listed = session.list_all_tools().await?;
+    ensure!(listed.iter().any(|tool| tool.name == "whoami"), "`whoami` is not listed");
+    ensure!(!listed.iter().any(|tool| tool.name == "delete_everything"), "it is listed");
+    let answer = async |tool: &'static str| {
+        let answer = session.call_tool(CallToolRequestParams::new(tool)).await;
+        format!("{answer:?}").replace(tool, "TOOL")
+    };
+    let (denied, absent) = (answer("delete_everything").await, answer("no_such_tool").await);
+    ensure!(denied == absent, "its answer tells that it is there: {denied}");
+    session.cancel().await?;
+    Ok("not listed; and called by name, answered like a tool that is not there".to_owned())
 }
 
 async fn jira(world: &World) -> Result<String> {

@@ -183,11 +183,9 @@ mod introspection {
     }
 
     #[test]
-    fn a_good_answer_is_kept_for_its_lifetime_and_a_bad_one_is_not() {
-        let good = || ok(active(json!({})));
-        let net = Net::new([ok(json!({"active": false})), good(), ok(json!({"active": false}))]);
+    fn a_good_answer_is_kept_for_its_lifetime() {
+        let net = Net::new([ok(active(json!({}))), ok(json!({"active": false}))]);
         let verifier = verifier(&net, builder());
-        assert_eq!(refusal(&verifier, OPAQUE), "Inactive");
         for _ in 0..5 {
             assert_eq!(refusal(&verifier, OPAQUE), "accepted");
         }
@@ -195,7 +193,64 @@ mod introspection {
         assert_eq!(refusal(&verifier, OPAQUE), "accepted");
         net.pass(1);
         assert_eq!(refusal(&verifier, OPAQUE), "Inactive", "it was revoked");
-        assert_eq!(net.urls().len(), 3);
+        assert_eq!(net.urls().len(), 2);
+    }
+
+    #[test]
+    fn a_flood_of_one_dead_token_is_one_question_in_ten_seconds() {
+        for dead in [json!({"active": false}), active(json!({"aud": "other"}))] {
+            let net = Net::new([ok(dead.clone()), ok(dead), ok(active(json!({})))]);
+            let verifier = verifier(&net, builder());
+            let first = refusal(&verifier, OPAQUE);
+            assert_ne!(first, "accepted");
+            net.pass(9);
+            for _ in 0..1000 {
+                assert_eq!(refusal(&verifier, OPAQUE), first);
+            }
+            assert_eq!(net.urls().len(), 1);
+            net.pass(1);
+            assert_eq!(refusal(&verifier, OPAQUE), first);
+            assert_eq!(net.urls().len(), 2);
+            net.pass(10);
+            assert_eq!(refusal(&verifier, OPAQUE), "accepted", "it became active");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_kept_for_that_token_and_not_at_all_if_so_wished() {
+        let dead = || ok(json!({"active": false}));
+        let net = Net::new([dead(), ok(active(json!({}))), dead(), dead()]);
+        let verifier = verifier(&net, builder().with_refusal_lifetime(Duration::ZERO));
+        assert_eq!(refusal(&verifier, OPAQUE), "Inactive");
+        assert_eq!(refusal(&verifier, "another"), "accepted");
+        for asked in [3, 4] {
+            assert_eq!(refusal(&verifier, OPAQUE), "Inactive");
+            assert_eq!(net.urls().len(), asked);
+        }
+    }
+
+    #[test]
+    fn no_answer_is_no_refusal() {
+        let net = Net::new([status(500), ok(json!({})), ok(active(json!({})))]);
+        let verifier = verifier(&net, builder());
+        for _ in 0..2 {
+            let error = verify(&verifier, OPAQUE).unwrap_err();
+            assert_eq!(error.kind(), VerifyErrorKind::Unavailable);
+        }
+        assert_eq!(refusal(&verifier, OPAQUE), "accepted");
+    }
+
+    #[test]
+    fn those_who_send_one_token_share_a_question() {
+        let net = Net::new([None, ok(active(json!({})))]);
+        let verifier = verifier(&net, builder().with_most_open(2));
+        let mut waiting: Vec<_> = (0..50).map(|_| Box::pin(verifier.verify(OPAQUE))).collect();
+        assert!(waiting.iter_mut().all(|it| it.as_mut().now_or_never().is_none()));
+        waiting.truncate(1);
+        assert!(waiting[0].as_mut().now_or_never().is_none(), "one of them still waits");
+        assert_eq!(net.urls().len(), 1);
+        waiting.clear();
+        assert_eq!(refusal(&verifier, OPAQUE), "accepted", "asked again when nobody waited");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Tokens that only their issuer understands: RFC 7662.
 
+mod questions;
+mod refusals;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,28 +21,41 @@ use http::{HeaderValue, Request, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url, form_urlencoded};
 
+use super::cache::{Hit, Proof};
 use super::check::{self, Window};
 use super::claim_map::ClaimMap;
-use super::error::{Claim, VerifyError};
+use super::error::{Claim, VerifyError, VerifyErrorKind};
 use super::extract;
 use super::issuer::{BuildError, TrustedIssuer, TrustedIssuerBuilder};
 use super::profile::Profile;
 use super::resolver;
 use crate::ids::Issuer;
 use crate::user::VerifiedUser;
+use questions::Questions;
+use refusals::Refusals;
 
 /// Asks an issuer about its opaque tokens.
 ///
 /// The answer must be about an active bearer token for one of our audiences, with a subject; `iss` must be the
-/// configured issuer where it is there, and `exp`, `nbf` and `iat` are checked as in a JWT. A good answer is
-/// kept with the token for a minute at most, so a token that the issuer revokes is refused after that; a bad
-/// one is not kept.
+/// configured issuer where it is there, and `exp`, `nbf` and `iat` are checked as in a JWT.
+///
+/// # What is kept
+///
+/// | answer | how long | where |
+/// |---|---|---|
+/// | good | 1 minute, and never beyond `exp` | among the verified tokens: [`with_cached_tokens`](crate::VerifierBuilder::with_cached_tokens) |
+/// | a refusal: inactive, or not a token for us | 10 seconds | 1,024 tokens of their own, of which the oldest makes room |
+/// | none, or one that is not as RFC 7662 has it | not at all | |
+///
+/// Each time is counted from the question. A token that the issuer revokes is refused after a minute (RFC 7662,
+/// section 4, on caching). Those who send the same token while a question about it is open share the answer. The
+/// endpoint's `Cache-Control` does not count: nearly all say `no-store`, which is meant for caches of HTTP.
 ///
 /// # Security
 ///
 /// Nothing but the connection vouches for the answer: the endpoint must be `https` (`http` on loopback).
 /// Whoever sends random tokens makes us ask, so only so many questions are open at a time, and further ones
-/// fail as unavailable.
+/// fail as unavailable. However many tokens are refused, no good one is forgotten for that.
 #[derive(Clone)]
 pub struct Introspection {
     inner: Arc<Inner>,
@@ -54,7 +69,8 @@ struct Inner {
     lifetime: Duration,
     timeout: Duration,
     most_open: usize,
-    open: AtomicUsize,
+    open: Arc<Questions>,
+    refused: Refusals,
 }
 
 /// Builds an [`Introspection`].
@@ -65,6 +81,7 @@ pub struct IntrospectionBuilder {
     client_id: String,
     client_secret: SecretString,
     lifetime: Duration,
+    refusal_lifetime: Duration,
     timeout: Duration,
     most_open: usize,
 }
@@ -128,14 +145,10 @@ impl Introspection {
             client_id: client_id.into(),
             client_secret,
             lifetime: Duration::from_secs(60),
+            refusal_lifetime: Duration::from_secs(10),
             timeout: Duration::from_secs(5),
             most_open: 32,
         }
-    }
-
-    /// In seconds.
-    pub(super) fn lifetime(&self) -> u64 {
-        self.inner.lifetime.as_secs()
     }
 
     /// In seconds.
@@ -143,15 +156,36 @@ impl Introspection {
         self.inner.trusted.leeway
     }
 
-    pub(super) async fn ask(
-        &self,
-        token: &str,
-        now: u64,
-    ) -> Result<(VerifiedUser, Window), VerifyError> {
+    pub(super) async fn ask(&self, token: &str, now: u64) -> Result<Hit, VerifyError> {
         check_token(token)?;
-        let unavailable = |fault| {
-            VerifyError::IntrospectionUnavailable(IntrospectionUnavailable(Arc::new(fault)))
+        if let Some(refusal) = self.inner.refused.find(token, now) {
+            return Err(refusal);
+        }
+        let ask = || {
+            let (inner, token) = (Arc::clone(&self.inner), token.to_owned());
+            async move {
+                let outcome = inner.ask(&token, now).await;
+                if let Err(refusal) = &outcome
+                    && refusal.kind() == VerifyErrorKind::Token
+                {
+                    inner.refused.insert(&token, refusal.clone(), now);
+                }
+                outcome
+            }
         };
+        match self.inner.open.join(token, self.inner.most_open, ask) {
+            Some(answer) => answer.await,
+            None => Err(unavailable(Fault::Busy)),
+        }
+    }
+}
+
+fn unavailable(fault: Fault) -> VerifyError {
+    VerifyError::IntrospectionUnavailable(IntrospectionUnavailable(Arc::new(fault)))
+}
+
+impl Inner {
+    async fn ask(&self, token: &str, now: u64) -> Result<Hit, VerifyError> {
         let answer = self.send(token).await.map_err(unavailable)?;
         let claims = strict_json::parse(&answer).map_err(|_| unavailable(Fault::Malformed))?;
         match claims.get("active") {
@@ -159,16 +193,24 @@ impl Introspection {
             Some(Value::Bool(false)) => return Err(VerifyError::Inactive),
             _ => return Err(unavailable(Fault::Malformed)),
         }
-        let trusted = &self.inner.trusted;
-        let window = self.check(&claims, now)?;
+        let trusted = &self.trusted;
+        let kept_until = now.saturating_add(self.lifetime.as_secs());
+        let window = self.check(&claims, now, kept_until)?;
         let mut user = extract::user(trusted.issuer.as_str(), &claims, &window, trusted)?;
-        resolver::resolve(&mut user, trusted.resolver.as_deref()).await;
+        drop(claims);
+        let mut until = kept_until.min(window.expiry);
+        if let Some(asked) = resolver::resolve(&mut user, trusted.resolver.as_deref()).await {
+            until = until.min(now.saturating_add(asked.lifetime()));
+        }
         user.payload = answer.to_vec().into_boxed_slice();
-        Ok((VerifiedUser::new(user), window))
+        let proof = Proof::Introspection;
+        Ok(Hit { user: VerifiedUser::new(user), proof, window, until })
     }
 
-    fn check(&self, claims: &Object<'_>, now: u64) -> Result<Window, VerifyError> {
-        let trusted = &self.inner.trusted;
+    /// With the end of the token where the answer names none: `exp` is optional here, since the issuer has just said
+    /// that the token is active.
+    fn check(&self, claims: &Object<'_>, now: u64, end: u64) -> Result<Window, VerifyError> {
+        let trusted = &self.trusted;
         let ours = trusted.issuer.as_str();
         match claims.get(Claim::Issuer.as_str()) {
             None => {}
@@ -181,27 +223,25 @@ impl Introspection {
         }
         check::kind(None, claims, trusted)?;
         check::audience(claims, trusted)?;
-        // `exp` is optional here: the issuer has just said that the token is active.
-        let window = Window::read_or(claims, now.saturating_add(self.lifetime()))?;
+        let window = Window::read_or(claims, end)?;
         window.check(now, trusted.leeway)?;
         Ok(window)
     }
 
     async fn send(&self, token: &str) -> Result<Bytes, Fault> {
-        let _place = Place::take(&self.inner.open, self.inner.most_open).ok_or(Fault::Busy)?;
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("token", token)
             .append_pair("token_type_hint", "access_token")
             .finish();
-        let request = Request::post(self.inner.endpoint.as_str())
-            .header(AUTHORIZATION, &self.inner.authorization)
+        let request = Request::post(self.endpoint.as_str())
+            .header(AUTHORIZATION, &self.authorization)
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Bytes::from(form));
         let request = request.map_err(|_| Fault::Malformed)?;
-        let timeout = self.inner.timeout;
+        let timeout = self.timeout;
         let limits = Limits { timeout, max_bytes: MAX_BYTES, reach: Reach::ANYWHERE };
-        let sent = self.inner.transport.send(request, limits).await;
+        let sent = self.transport.send(request, limits).await;
         let answer = sent.map_err(Fault::Transport)?;
         match answer.status() {
             StatusCode::OK => Ok(answer.into_body()),
@@ -236,6 +276,13 @@ impl IntrospectionBuilder {
         self
     }
 
+    /// How long a refusal is kept. 10 seconds by default; zero keeps none, and then whoever has a token that is not
+    /// active makes us ask as often as he likes.
+    pub fn with_refusal_lifetime(mut self, lifetime: Duration) -> Self {
+        self.refusal_lifetime = lifetime;
+        self
+    }
+
     /// How long a question may take. 5 seconds by default.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -266,7 +313,8 @@ impl IntrospectionBuilder {
             lifetime: self.lifetime,
             timeout: self.timeout,
             most_open: self.most_open,
-            open: AtomicUsize::new(0),
+            open: Arc::default(),
+            refused: Refusals::new(self.refusal_lifetime.as_secs()),
         };
         Ok(Introspection { inner: Arc::new(inner) })
     }
@@ -311,25 +359,6 @@ fn is_bearer(value: &Value<'_>) -> bool {
     value.as_str().is_some_and(|kind| {
         kind.eq_ignore_ascii_case("bearer") || kind.eq_ignore_ascii_case("access_token")
     })
-}
-
-/// One of the questions that may be open at a time.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(open: &'a AtomicUsize, most: usize) -> Option<Self> {
-        if open.fetch_add(1, Ordering::AcqRel) >= most {
-            open.fetch_sub(1, Ordering::AcqRel);
-            return None;
-        }
-        Some(Self(open))
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// An issuer of opaque tokens signs nothing.

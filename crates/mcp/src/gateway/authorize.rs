@@ -1,0 +1,67 @@
+//! Whether a permit covers what a message asks for.
+
+use std::borrow::Cow;
+
+use bonafide_policy::Permit;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::endpoint::{Refused, invalid_message, no_randomness};
+use super::metrics::Outcome;
+use crate::json::Edits;
+use crate::message::{Message, MessageError, Named, NamedKind, named};
+use crate::refusal::{code, error};
+use crate::rewrite::Probe;
+use crate::standard_headers::check_standard_headers;
+
+/// What goes to the backend: the message as it came, or with names that are not there in place of those that the
+/// user may not use.
+#[derive(Default)]
+pub(super) struct Authorized {
+    pub(super) body: Bytes,
+    pub(super) probes: Vec<Probe>,
+    /// The names that were decided about one by one, as the policy knows them.
+    pub(super) decided: Vec<String>,
+}
+
+/// Checks that the headers say the same as the body, and decides about everything that the message names.
+pub(super) fn authorize(
+    permit: &Permit,
+    message: &Message<'_>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Authorized, Refused> {
+    let id = message.id.as_ref();
+    check_standard_headers(headers, message).map_err(|mismatch| {
+        let text = mismatch.to_string();
+        let response = error(StatusCode::BAD_REQUEST, id, code::HEADER_MISMATCH, &text);
+        Refused::new(Outcome::Invalid, response)
+    })?;
+    let all_tools = message.tool().is_none_or(|tool| NamedKind::Tool.is_allowed(permit, tool));
+    if permit.covers_all_tools() && all_tools {
+        return Ok(Authorized { body: body.clone(), ..Authorized::default() });
+    }
+    let refuse = |refusal: MessageError| invalid_message(id, &refusal);
+    let text = std::str::from_utf8(body).map_err(|_| refuse(MessageError::Syntax))?;
+    let named = named(&message.method, text).map_err(refuse)?;
+    let denied: Vec<&Named<'_>> =
+        named.iter().filter(|named| !named.kind.is_allowed(permit, &named.name)).collect();
+    let mut edits = Edits::new(text);
+    let mut probes = Vec::new();
+    for named in denied {
+        tracing::info!(
+            tenant = permit.tenant().as_str(),
+            kind = named.kind.as_str(),
+            "denied by name"
+        );
+        let probe = Probe::new(named).map_err(|failure| no_randomness(id, failure))?;
+        probe.ask(named, &mut edits);
+        probes.push(probe);
+    }
+    let body = match edits.apply().map_err(|error| refuse(error.into()))? {
+        Cow::Borrowed(_) => body.clone(),
+        Cow::Owned(changed) => changed.into(),
+    };
+    let decided = named.iter().map(|named| named.kind.policy_name(&named.name)).collect();
+    Ok(Authorized { body, probes, decided })
+}

@@ -1,0 +1,47 @@
+//! Members that two decoders could tell apart differently.
+
+/// What a key of an object is to somebody who looks for a few.
+pub(crate) enum Member {
+    Known(&'static str),
+    Other,
+    Ambiguous,
+}
+
+/// Which of a few known members were there already.
+pub(crate) struct Seen<const N: usize> {
+    known: [&'static str; N],
+    seen: [bool; N],
+}
+
+impl<const N: usize> Seen<N> {
+    pub(crate) fn new(known: [&'static str; N]) -> Self {
+        Self { known, seen: [false; N] }
+    }
+
+    pub(crate) fn member(&mut self, key: &str) -> Member {
+        for (known, seen) in self.known.iter().zip(&mut self.seen) {
+            if key == *known {
+                return if std::mem::replace(seen, true) {
+                    Member::Ambiguous
+                } else {
+                    Member::Known(known)
+                };
+            }
+            if folds_to(key, known) {
+                return Member::Ambiguous;
+            }
+        }
+        Member::Other
+    }
+}
+
+/// Whether a decoder that ignores case would take `key` for `known`. The long s and the Kelvin sign are the two
+/// characters outside ASCII that fold into it.
+pub(crate) fn folds_to(key: &str, known: &str) -> bool {
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    };
+    key.chars().map(fold).eq(known.chars().map(fold))
+}
