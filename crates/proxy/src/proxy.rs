@@ -44,6 +44,9 @@ pub enum StartError {
     /// The SQLite file can't be opened.
     #[error("the vault can't be opened")]
     Vault(#[source] bonafide_sqlite::OpenError),
+    /// The store in OpenBao can't be set up.
+    #[error("the vault can't be opened")]
+    OpenBao(#[source] bonafide_openbao::BuildError),
     /// Users can't sign in to the portal.
     #[error("users can't sign in to the portal")]
     Portal(#[source] bonafide_portal::PortalError),
@@ -173,7 +176,7 @@ impl VaultConfig {
     ///
     /// # Errors
     ///
-    /// [`StartError::Vault`] if the file can't be opened.
+    /// [`StartError::Vault`] and [`StartError::OpenBao`] if the store can't be opened.
     pub fn open(self) -> Result<SecretStore, StartError> {
         let vault: Arc<dyn Vault> = match self.store {
             StoreConfig::Memory => {
@@ -185,7 +188,11 @@ impl VaultConfig {
             StoreConfig::Sqlite(path) => {
                 Arc::new(SqliteVault::open(path).map_err(StartError::Vault)?)
             }
+            StoreConfig::OpenBao(builder) => {
+                Arc::new(builder.build().map_err(StartError::OpenBao)?)
+            }
         };
-        Ok(SecretStore::new(vault, self.keys))
+        let store = SecretStore::new(vault, self.keys);
+        Ok(if self.dangerous_unsealed { store.dangerous_without_sealing() } else { store })
     }
 }

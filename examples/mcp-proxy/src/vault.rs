@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use bonafide::claims::UserId;
-use bonafide::proxy::{StoreConfig, VaultConfig};
+use bonafide::proxy::{Environment, StoreConfig, VaultConfig};
 use bonafide::vault::admin::{self, ExistingFile};
 use clap::{Args, Subcommand};
 
@@ -66,7 +66,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
     | Command::Rewrap(config)
     | Command::Verify(config)
     | Command::RemoveUser { config, .. }) = &command;
-    let config = VaultConfig::load(&config.config)?;
+    let config = VaultConfig::load(&config.config, &Environment::of_process())?;
     if matches!(config.store, StoreConfig::Memory) {
         bail!(
             "the vault is in the memory of the proxy: there is nothing that this command could reach"
