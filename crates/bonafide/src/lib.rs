@@ -19,6 +19,7 @@
 //! | `keyring` | no | `vault` | master keys from the keyring of a Linux desktop |
 //! | `sqlite` | no | `sqlite` | secrets, policy and audit in an SQLite file |
 //! | `openbao` | no | `openbao` | secrets in OpenBao or HashiCorp Vault |
+//! | `postgres` | no | `postgres` | secrets in PostgreSQL, for several gateways |
 //! | `headers` | no | `headers` | header templates to `HeaderMap` |
 //! | `mcp` | no | `mcp` | the MCP gateway as a tower service |
 //! | `portal` | no | `portal` | where users enter their credentials |
@@ -38,6 +39,8 @@ pub use bonafide_openbao as openbao;
 pub use bonafide_policy as policy;
 #[cfg(feature = "portal")]
 pub use bonafide_portal as portal;
+#[cfg(feature = "postgres")]
+pub use bonafide_postgres as postgres;
 #[cfg(feature = "proxy")]
 pub use bonafide_proxy as proxy;
 #[cfg(feature = "sqlite")]

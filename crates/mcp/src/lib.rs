@@ -124,11 +124,40 @@
 //! A backend's 401, or its 403 with `WWW-Authenticate`, is about the credential that was sent to it. The credential is marked in
 //! the vault, and the user is asked for another one. A request that waits does not try the same one twice.
 //!
+//! # Assertions
+//!
+//! A backend that is told `X-User-Id` has to trust the network. One whose tenant has [`Tenant::with_assertion`] is told by a
+//! JWT (`EdDSA`): `iss` is the gateway's public URL, `aud` the backend's URL as it is configured, `sub` the issuer and the
+//! subject of the user (`https://idp.example#alice`), and `preferred_username`, `email`, `name`, `groups` and `roles` are what the
+//! user's own token said. It is good for 60 seconds. A Rust backend verifies it with `bonafide-tower`:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use bonafide_claims::{TrustedIssuer, Verifier};
+//! # use bonafide_jwks::RemoteKeys;
+//! # use bonafide_tower::{AuthenticateLayer, Authenticator};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let keys = Arc::new(RemoteKeys::at("https://mcp.example.com/.well-known/jwks.json").build()?);
+//! let gateway = TrustedIssuer::builder("https://mcp.example.com".parse()?, keys)
+//!     .with_audience("https://notes.example.com/mcp")
+//!     .build()?;
+//! let verifier = Verifier::builder().with_issuer(gateway).build()?;
+//! let layer = AuthenticateLayer::new(
+//!     Authenticator::without_bearer().with_assertion("x-bonafide-assertion".parse()?, verifier),
+//! );
+//! # let _ = layer; Ok(()) }
+//! ```
+//!
+//! The signing keys follow from the vault's master key and the date. Every gateway with that key has the same ones; one signs
+//! for 30 days, and is at `/.well-known/jwks.json` 30 days before and after. A new master key brings new ones at once: give
+//! it to all gateways as an older key first if backends must not notice.
+//!
 //! # What it does not do yet
 //!
-//! Mint assertions for backends, limit rates.
+//! Limit rates.
 
 mod ask;
+mod assertion;
 mod backend;
 mod body;
 mod content;

@@ -6,6 +6,7 @@
     reason = "tests fail loudly"
 )]
 
+mod assertions;
 mod audit;
 mod backends;
 mod bodies;

@@ -11,6 +11,7 @@ use super::metrics::Metrics;
 use super::trail::Trail;
 use super::{Gateway, Shared};
 use crate::ask::Asker;
+use crate::assertion::Assertions;
 use crate::backend::{Backends, TlsError};
 use crate::session::{NoRandomness, SessionKeys};
 use crate::{Limits, SharedDirectory};
@@ -101,6 +102,7 @@ impl GatewayBuilder {
         let sealer = self.secrets.sealer();
         let sessions = SessionKeys::new(sealer.keyring())?;
         let asker = Asker::new(sealer.keyring(), self.public_url.clone())?;
+        let assertions = Assertions::new(sealer.keyring(), self.public_url.as_str())?;
         let backends = Backends::new(&self.limits)?;
         Ok(Gateway {
             shared: Arc::new(Shared {
@@ -111,6 +113,7 @@ impl GatewayBuilder {
                 hosts: self.hosts,
                 sessions,
                 asker,
+                assertions,
                 limits: self.limits,
                 backends,
                 metrics: Metrics::new(),

@@ -26,7 +26,6 @@ use crate::content::check_content;
 use crate::message::{Message, MessageError};
 use crate::refusal::{code, error};
 use crate::rewrite::Rewriter;
-use crate::session::NoRandomness;
 
 /// An answer that the gateway gives by itself, and what it counts as.
 pub(super) struct Refused {
@@ -205,7 +204,8 @@ pub(super) fn invalid_message(id: Option<&Value>, refusal: &MessageError) -> Ref
     Refused::new(Outcome::Invalid, response)
 }
 
-pub(super) fn no_randomness(id: Option<&Value>, failure: NoRandomness) -> Refused {
+/// Something failed that never should: no randomness, no keys.
+pub(super) fn unable(id: Option<&Value>, failure: &dyn std::error::Error) -> Refused {
     tracing::error!(error = %failure, "a request can't be served");
     let text = "the gateway can't serve this right now: try again later";
     let response = error(StatusCode::SERVICE_UNAVAILABLE, id, code::UNAVAILABLE, text);

@@ -1,6 +1,6 @@
 //! From rendered headers to the backend, and its answer back to the client.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bonafide_policy::Permit;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::Shared;
 use super::credential::{Rendered, Used};
-use super::endpoint::Refused;
+use super::endpoint::{Refused, unable};
 use super::metrics::Outcome;
 use crate::backend::{Answer, Expected, read_answer, request_headers, response_headers};
 use crate::content::describe_content;
@@ -70,6 +70,14 @@ impl Shared {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         headers.extend(rendered);
+        if let Some(name) = tenant.assertion() {
+            let minted = self.assertions.mint(permit.user(), tenant, name, SystemTime::now());
+            let assertion = minted.map_err(|failure| {
+                let id = message.and_then(|message| message.id.as_ref());
+                unable(id, &failure)
+            })?;
+            headers.insert(name, assertion);
+        }
         let method = parts.method;
         let response =
             self.backends.call(tenant, method.clone(), headers, sent).await.map_err(|failure| {

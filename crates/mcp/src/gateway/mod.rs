@@ -20,6 +20,7 @@ pub use builder::{BuildError, GatewayBuilder};
 use url::Url;
 
 use crate::ask::Asker;
+use crate::assertion::Assertions;
 use crate::backend::Backends;
 use crate::session::SessionKeys;
 use crate::{Limits, SharedDirectory};
@@ -44,6 +45,7 @@ struct Shared {
     hosts: AllowedHosts,
     sessions: SessionKeys,
     asker: Asker,
+    assertions: Assertions,
     limits: Limits,
     backends: Backends,
     metrics: Metrics,
