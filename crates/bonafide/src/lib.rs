@@ -19,7 +19,7 @@
 //! | `keyring` | no | `vault` | master keys from the keyring of a Linux desktop |
 //! | `sqlite` | no | `sqlite` | secrets, policy and audit in an SQLite file |
 //! | `openbao` | no | `openbao` | secrets in OpenBao or HashiCorp Vault |
-//! | `postgres` | no | `postgres` | secrets in PostgreSQL, for several gateways |
+//! | `postgres` | no | `postgres` | secrets, policy and audit in PostgreSQL |
 //! | `headers` | no | `headers` | header templates to `HeaderMap` |
 //! | `mcp` | no | `mcp` | the MCP gateway as a tower service |
 //! | `portal` | no | `portal` | where users enter their credentials |
