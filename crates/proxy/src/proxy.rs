@@ -57,6 +57,9 @@ pub enum StartError {
     /// Decisions can't be written down.
     #[error("the audit can't be started")]
     Audit(#[source] bonafide_policy::AuditError),
+    /// The store in OpenBao can't be set up.
+    #[error("the vault can't be opened")]
+    OpenBao(#[source] bonafide_openbao::BuildError),
     /// Users can't sign in to the portal.
     #[error("users can't sign in to the portal")]
     Portal(#[source] bonafide_portal::PortalError),
@@ -88,7 +91,7 @@ impl Proxy {
         let metrics = health::install_recorder();
         let authenticator = authenticator(&issuers)?;
         let mut stores = Stores::default();
-        let secrets = open_vault(vault, &mut stores)?;
+        let secrets = vault.open_in(&mut stores)?;
         let audit = audit::start(&audit, &mut stores)?;
         let store = match &policy.store {
             Some(store) => Some(policy::open(store, &mut stores)? as Arc<dyn PolicyStore>),
@@ -199,15 +202,32 @@ fn authenticator(issuers: &[IssuerConfig]) -> Result<Authenticator, StartError> 
     Ok(authenticator)
 }
 
-fn open_vault(config: VaultConfig, stores: &mut Stores) -> Result<SecretStore, StartError> {
-    let vault: Arc<dyn Vault> = match config.store {
-        StoreConfig::Memory => {
-            tracing::warn!("the vault is in memory: credentials are gone when the process ends");
-            Arc::new(MemoryVault::new())
-        }
-        StoreConfig::Sqlite(path) => {
-            Arc::new(stores.sqlite(&path).map_err(StartError::Vault)?.vault())
-        }
-    };
-    Ok(SecretStore::new(vault, config.keys))
+impl VaultConfig {
+    /// The store and the keys to it.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Vault`] and [`StartError::OpenBao`] if the store can't be opened.
+    pub fn open(self) -> Result<SecretStore, StartError> {
+        self.open_in(&mut Stores::default())
+    }
+
+    fn open_in(self, stores: &mut Stores) -> Result<SecretStore, StartError> {
+        let vault: Arc<dyn Vault> = match self.store {
+            StoreConfig::Memory => {
+                tracing::warn!(
+                    "the vault is in memory: credentials are gone when the process ends"
+                );
+                Arc::new(MemoryVault::new())
+            }
+            StoreConfig::Sqlite(path) => {
+                Arc::new(stores.sqlite(&path).map_err(StartError::Vault)?.vault())
+            }
+            StoreConfig::OpenBao(builder) => {
+                Arc::new(builder.build().map_err(StartError::OpenBao)?)
+            }
+        };
+        let store = SecretStore::new(vault, self.keys);
+        Ok(if self.dangerous_unsealed { store.dangerous_without_sealing() } else { store })
+    }
 }

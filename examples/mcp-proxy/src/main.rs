@@ -3,6 +3,7 @@
 mod commands;
 mod demo;
 mod policy;
+mod vault;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,6 +65,11 @@ enum Command {
         #[command(subcommand)]
         command: policy::Command,
     },
+    /// Carry the vault over, seal it again, check it: also while proxies use it
+    Vault {
+        #[command(subcommand)]
+        command: vault::Command,
+    },
 }
 
 #[tokio::main]
@@ -81,6 +87,7 @@ async fn main() -> ExitCode {
         }
         Some(Command::Keygen) => commands::keygen(),
         Some(Command::Policy { command }) => policy::run(command).await,
+        Some(Command::Vault { command }) => vault::run(command).await,
     };
     match done {
         Ok(code) => code,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod issuers;
+mod openbao;
 mod policy;
 mod portal;
 mod problem;
@@ -146,7 +147,7 @@ fn read(
     let public_url = root.required(problems, "public_url", "\"https://mcp.example.com\"");
     let public_url = public_url.and_then(|found| values::origin(&found, problems));
     let issuers = issuers::read(root, environment, problems);
-    let vault = vault::read(root, file, problems);
+    let vault = vault::read(root, file, environment, problems);
     let tenants = tenants::read(root, environment, problems);
     let names: Vec<_> = issuers.iter().map(|issuer| issuer.trusted.issuer().clone()).collect();
     let policy = policy::read(root, file, &names, &tenants.ids, problems);
@@ -233,6 +234,11 @@ impl Config {
                 tenant.id().as_str()
             )
         });
-        in_the_clear.collect()
+        let unsealed = self.vault.dangerous_unsealed.then(|| {
+            "`vault.openbao.dangerous_unsealed`: credentials are stored as they are: whoever reads the entries at the \
+             server has them"
+                .to_owned()
+        });
+        in_the_clear.chain(unsealed).collect()
     }
 }
