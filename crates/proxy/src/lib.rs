@@ -36,6 +36,7 @@
 //!   `secret` (`env:NAME`, for `open-webui`), `leeway` (`60s`, at most `5m`), `claims` (paths for `username`, `email`, `name`,
 //!   `groups`, `roles`), `directories` (ids, for `entra` with `{tenantid}` in the issuer).
 //! * `vault.store`: `memory` or `sqlite:PATH`; `vault.key`: `env:NAME` or `file:PATH`. Paths are relative to the file.
+//! * `quotas`: `requests_per_minute`, `burst`, `open_requests`, of one user to one tenant. Default: no limit.
 //! * `tenants.NAME.assertion`: the header in which the backend gets a signed assertion about the user (`bonafide-mcp`,
 //!   "assertions"). Default: none.
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.

@@ -65,8 +65,17 @@ impl Proxy {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
-        let Config { public_url, issuers, vault, directory, portal: pages, fixed, stamp, .. } =
-            config;
+        let Config {
+            public_url,
+            issuers,
+            vault,
+            directory,
+            portal: pages,
+            quotas,
+            fixed,
+            stamp,
+            ..
+        } = config;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let hosts = AllowedHosts::new(&public_url).with_listener(address);
         // Before anything that counts: counters belong to the recorder that is there when they are made.
@@ -81,6 +90,7 @@ impl Proxy {
             public_url.clone(),
         )
         .with_hosts(hosts.clone())
+        .with_quotas(quotas)
         .build()
         .map_err(StartError::Gateway)?;
         let portal = Portal::new(authenticator, directory.clone(), secrets.clone(), public_url)
