@@ -17,7 +17,7 @@
 //! | `policy` | no | `policy` | user, tenant and tool to `Permit` or `Denial` |
 //! | `vault` | no | `vault` | per-user secrets: trait, sealing, in-memory store |
 //! | `sqlite` | no | `sqlite` | secrets, policy and audit in an SQLite file |
-//! | `postgres` | no | `postgres` | secrets in PostgreSQL, for several gateways |
+//! | `postgres` | no | `postgres` | secrets, policy and audit in PostgreSQL |
 //! | `headers` | no | `headers` | header templates to `HeaderMap` |
 //! | `mcp` | no | `mcp` | the MCP gateway as a tower service |
 //! | `portal` | no | `portal` | where users enter their credentials |
