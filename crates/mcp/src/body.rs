@@ -31,7 +31,7 @@ pub struct GatewayBody {
     /// What takes the place of this body once it is there.
     waiting: Option<Box<Waiting>>,
     /// Free again when all is sent, or nobody is left to send it to.
-    place: Option<Place>,
+    place: Option<Box<Place>>,
 }
 
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl GatewayBody {
     }
 
     /// Keeps the place until it ends.
-    pub(crate) fn holding(mut self, place: Option<Place>) -> Self {
+    pub(crate) fn holding(mut self, place: Option<Box<Place>>) -> Self {
         self.place = place;
         self
     }

@@ -152,7 +152,7 @@ impl Shared {
         let id = message.as_ref().and_then(|message| message.id.as_ref());
         let session = self.open_session(&permit, &mut parts.headers, id)?;
         let url = session || message.as_ref().is_some_and(Message::declares_url);
-        let place = self.enter(&permit, id)?;
+        let place = self.enter(&permit, id)?.map(Box::new);
         let rendered = self.render(&permit, tenant, id).await?;
         if Self::has_to_wait(&rendered, retry.as_ref())
             && let (Some(message), Some(retry)) = (&message, retry)
