@@ -16,7 +16,9 @@
 //! | `axum` | no | [`tower`] | the extractor `User` |
 //! | `policy` | no | `policy` | user, tenant and tool to `Permit` or `Denial` |
 //! | `vault` | no | `vault` | per-user secrets: trait, sealing, in-memory store |
+//! | `keyring` | no | `vault` | master keys from the keyring of a Linux desktop |
 //! | `sqlite` | no | `sqlite` | secrets, policy and audit in an SQLite file |
+//! | `openbao` | no | `openbao` | secrets in OpenBao or HashiCorp Vault |
 //! | `postgres` | no | `postgres` | secrets, policy and audit in PostgreSQL |
 //! | `headers` | no | `headers` | header templates to `HeaderMap` |
 //! | `mcp` | no | `mcp` | the MCP gateway as a tower service |
@@ -31,6 +33,8 @@ pub use bonafide_headers as headers;
 pub use bonafide_jwks as jwks;
 #[cfg(feature = "mcp")]
 pub use bonafide_mcp as mcp;
+#[cfg(feature = "openbao")]
+pub use bonafide_openbao as openbao;
 #[cfg(feature = "policy")]
 pub use bonafide_policy as policy;
 #[cfg(feature = "portal")]
