@@ -83,7 +83,16 @@ impl Proxy {
         }
         let base = config.base();
         let Config {
-            public_url, issuers, vault, policy, audit, portal: pages, fixed, stamp, ..
+            public_url,
+            issuers,
+            vault,
+            policy,
+            audit,
+            portal: pages,
+            quotas,
+            fixed,
+            stamp,
+            ..
         } = config;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let hosts = AllowedHosts::new(&public_url).with_listener(address);
@@ -107,6 +116,7 @@ impl Proxy {
         )
         .with_hosts(hosts.clone())
         .with_audit(audit.clone())
+        .with_quotas(quotas)
         .build()
         .map_err(StartError::Gateway)?;
         let portal = Portal::new(authenticator, directory.clone(), secrets.clone(), public_url)

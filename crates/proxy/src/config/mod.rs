@@ -6,6 +6,7 @@ mod openbao;
 mod policy;
 mod portal;
 mod problem;
+mod quotas;
 mod secret;
 mod section;
 mod tenants;
@@ -16,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::SystemTime;
 
-use bonafide_mcp::Directory;
+use bonafide_mcp::{Directory, Quotas};
 use toml::de::{DeTable, DeValue};
 use url::Url;
 
@@ -52,6 +53,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// How users sign in to the portal. Without, its pages only say how to use the API.
     pub portal: Option<PortalConfig>,
+    /// How much one user may ask of one tenant.
+    pub quotas: Quotas,
     /// Everything but tenants and policy, to see whether a changed file needs a restart.
     pub(crate) fixed: String,
     /// When the file was written, looked at before it was read.
@@ -153,6 +156,7 @@ fn read(
     let policy = policy::read(root, file, &names, &tenants.ids, problems);
     let audit = audit::read(root, file, problems);
     let portal = portal::read(root, environment, &issuers, problems);
+    let quotas = quotas::read(root, problems);
     let (policy, of_file) = policy?;
     Some(Config {
         listen: listen?,
@@ -163,6 +167,7 @@ fn read(
         policy,
         audit: audit?,
         portal,
+        quotas,
         fixed: fixed(root),
         stamp: None,
     })
