@@ -7,6 +7,7 @@ mod problem;
 mod secret;
 mod section;
 mod tenants;
+mod trusted_hop;
 mod values;
 mod vault;
 
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use bonafide_mcp::Directory;
+use bonafide_tower::TrustedHop;
 use toml::de::{DeTable, DeValue};
 use url::Url;
 
@@ -36,6 +38,8 @@ pub struct Config {
     pub public_url: Url,
     /// Whose tokens are accepted. At least one.
     pub issuers: Vec<IssuerConfig>,
+    /// A host in front of the proxy whose word is taken. None unless the file has one.
+    pub trusted_hop: Option<TrustedHop>,
     /// Where credentials are kept.
     pub vault: VaultConfig,
     /// The tenants and the policy.
@@ -117,14 +121,18 @@ fn read(
     let public_url = root.required(problems, "public_url", "\"https://mcp.example.com\"");
     let public_url = public_url.and_then(|found| values::origin(&found, problems));
     let issuers = issuers::read(root, environment, problems);
+    let trusted_hop = trusted_hop::read(root, &issuers, environment, problems);
     let vault = vault::read(root, file, problems);
     let tenants = tenants::read(root, environment, problems);
-    let policy = policy::read(root, &issuers, &tenants.ids, problems);
+    let mut known: Vec<_> = issuers.iter().map(|it| it.trusted.issuer().clone()).collect();
+    known.extend(trusted_hop.iter().map(|hop| hop.issuer().clone()));
+    let policy = policy::read(root, &known, &tenants.ids, problems);
     let portal = portal::read(root, environment, problems);
     Some(Config {
         listen: listen?,
         public_url: public_url?,
         issuers,
+        trusted_hop,
         vault: vault?,
         directory: Directory::new(tenants.tenants, policy?),
         portal,
@@ -182,6 +190,11 @@ impl Config {
             .portal
             .as_ref()
             .map(|_| "`portal`: has no effect yet, there is no sign-in for browsers".to_owned());
-        in_the_clear.chain(portal).collect()
+        let hop = self.trusted_hop.as_ref().map(|_| {
+            "`trusted_hop`: its users are known by its word only; whoever learns its secret and connects from its \
+             addresses can be any of them"
+                .to_owned()
+        });
+        in_the_clear.chain(portal).chain(hop).collect()
     }
 }
