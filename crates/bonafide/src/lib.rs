@@ -17,6 +17,7 @@
 //! | `policy` | no | `policy` | user, tenant and tool to `Permit` or `Denial` |
 //! | `vault` | no | `vault` | per-user secrets: trait, sealing, in-memory store |
 //! | `sqlite` | no | `sqlite` | secrets, policy and audit in an SQLite file |
+//! | `postgres` | no | `postgres` | secrets in PostgreSQL, for several gateways |
 //! | `headers` | no | `headers` | header templates to `HeaderMap` |
 //! | `mcp` | no | `mcp` | the MCP gateway as a tower service |
 //! | `portal` | no | `portal` | where users enter their credentials |
@@ -34,6 +35,8 @@ pub use bonafide_mcp as mcp;
 pub use bonafide_policy as policy;
 #[cfg(feature = "portal")]
 pub use bonafide_portal as portal;
+#[cfg(feature = "postgres")]
+pub use bonafide_postgres as postgres;
 #[cfg(feature = "proxy")]
 pub use bonafide_proxy as proxy;
 #[cfg(feature = "sqlite")]

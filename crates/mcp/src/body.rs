@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use hyper::body::Incoming;
 
 use crate::rewrite::{EventError, EventRewriter};
+use crate::waiting::Waiting;
 
 /// The body of an answer: the gateway's own, or the backend's as it arrives.
 ///
@@ -26,6 +27,8 @@ pub struct GatewayBody {
     end: Option<Pin<Box<Sleep>>>,
     /// What is done to the events of a stream.
     events: Option<Box<EventRewriter>>,
+    /// What takes the place of this body once it is there.
+    waiting: Option<Box<Waiting>>,
 }
 
 #[derive(Debug)]
@@ -67,6 +70,10 @@ impl From<EventError> for BodyError {
 impl GatewayBody {
     pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
         Self { ready: VecDeque::from([bytes.into()]), ..Self::default() }
+    }
+
+    pub(crate) fn waiting(waiting: Waiting) -> Self {
+        Self { waiting: Some(Box::new(waiting)), ..Self::default() }
     }
 
     /// `ready` first, then what is still to come, which may pause for `pause` at a time if there is a limit.
@@ -129,6 +136,12 @@ impl Body for GatewayBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
+            if let Some(waiting) = &mut self.waiting {
+                match ready!(waiting.poll(cx)) {
+                    Ok(body) => *self = body,
+                    Err(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                }
+            }
             if let Some(bytes) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
@@ -153,11 +166,12 @@ impl Body for GatewayBody {
     fn is_end_stream(&self) -> bool {
         self.ready.is_empty()
             && self.events.is_none()
+            && self.waiting.is_none()
             && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.events.is_some() {
+        if self.events.is_some() || self.waiting.is_some() {
             return SizeHint::default();
         }
         let ready: u64 = self.ready.iter().map(|bytes| bytes.len() as u64).sum();

@@ -76,7 +76,7 @@
 //! | 401 | no valid token, whatever else is wrong |
 //! | 403 | a foreign `Host` or `Origin`; a tenant that is denied (JSON-RPC error [`code::DENIED`]) |
 //! | 404 | no such tenant or session |
-//! | 200 | a missing or refused credential: a tool error, or a JSON-RPC error ([`code::CREDENTIAL_NEEDED`]), with the link |
+//! | 200 | a missing or refused credential: a URL elicitation, a tool error, or a JSON-RPC error ([`code::CREDENTIAL_NEEDED`]) |
 //! | 400, 405, 408, 413, 415 | no message, no method of ours, too slow, too large, not JSON in UTF-8 |
 //! | 502, 504 | the backend can't be used, or takes too long |
 //! | 503 | the vault can't be read |
@@ -104,10 +104,60 @@
 //! that it is given. What still differs is a server that treats names differently by how they are written (their
 //! first letters, say), or that tells which names are similar: it tells its names to everybody who may call it.
 //!
+//! # Asking for a credential
+//!
+//! A user whose credential is missing, unusable or refused is asked for it, in the way that their client can:
+//!
+//! * Revision 2026-07-28, with `elicitation.url`: `tools/call`, `prompts/get` and `resources/read` are answered with
+//!   `input_required`, a URL elicitation and a `requestState`. The state is sealed for this user, tenant and request, and good
+//!   for an hour ([`LINK_TIME`]); another one is refused. It holds what the backend itself had asked for, if the credential
+//!   went missing in the middle of that. When the request comes again, what is ours is taken out of it, and it
+//!   waits for the credential, up to [`Limits::credential_time`] and as long as its client stays; then it goes on, or the user
+//!   is asked again. It waits as an event stream where the client takes one, with progress where the client wants that.
+//! * Revision 2025-11-25, with `elicitation.url` in `initialize`: error `-32042` with a URL elicitation, for every request. That
+//!   the client can is sealed into its session id.
+//! * Otherwise: a tool error with the link in words, a JSON-RPC error with it for other methods.
+//!
+//! The URL of an elicitation ends in a token that only [`LinkSealer`] reads, so that the page can turn away everybody but
+//! the user whom it was made for. The page has to sign its visitors in: a link is no proof of who opens it.
+//!
+//! A backend's 401, or its 403 with `WWW-Authenticate`, is about the credential that was sent to it. The credential is marked in
+//! the vault, and the user is asked for another one. A request that waits does not try the same one twice.
+//!
+//! # Assertions
+//!
+//! A backend that is told `X-User-Id` has to trust the network. One whose tenant has [`Tenant::with_assertion`] is told by a
+//! JWT (`EdDSA`): `iss` is the gateway's public URL, `aud` the backend's URL as it is configured, `sub` the issuer and the
+//! subject of the user (`https://idp.example#alice`), and `preferred_username`, `email`, `name`, `groups` and `roles` are what the
+//! user's own token said. It is good for 60 seconds. A Rust backend verifies it with `bonafide-tower`:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use bonafide_claims::{TrustedIssuer, Verifier};
+//! # use bonafide_jwks::RemoteKeys;
+//! # use bonafide_tower::{AuthenticateLayer, Authenticator};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let keys = Arc::new(RemoteKeys::at("https://mcp.example.com/.well-known/jwks.json").build()?);
+//! let gateway = TrustedIssuer::builder("https://mcp.example.com".parse()?, keys)
+//!     .with_audience("https://notes.example.com/mcp")
+//!     .build()?;
+//! let verifier = Verifier::builder().with_issuer(gateway).build()?;
+//! let layer = AuthenticateLayer::new(
+//!     Authenticator::without_bearer().with_assertion("x-bonafide-assertion".parse()?, verifier),
+//! );
+//! # let _ = layer; Ok(()) }
+//! ```
+//!
+//! The signing keys follow from the vault's master key and the date. Every gateway with that key has the same ones; one signs
+//! for 30 days, and is at `/.well-known/jwks.json` 30 days before and after. A new master key brings new ones at once: give
+//! it to all gateways as an older key first if backends must not notice.
+//!
 //! # What it does not do yet
 //!
-//! Ask by URL elicitation, mint assertions for backends, limit rates.
+//! Limit rates.
 
+mod ask;
+mod assertion;
 mod backend;
 mod body;
 mod content;
@@ -122,6 +172,7 @@ mod rewrite;
 mod session;
 mod standard_headers;
 mod tenant;
+mod waiting;
 
 pub use backend::TlsError;
 pub use body::{BodyError, GatewayBody};

@@ -23,6 +23,9 @@ pub struct Limits {
     /// The longest answer, and the longest event of a stream, that is read whole to be filtered, in bytes. A longer one
     /// is an error. Default: 16 MiB. Answers of which nothing is to be hidden have no limit.
     pub filtered_answer: usize,
+    /// How long a request waits for a credential that its user said they enter (revision 2026-07-28). Then they are
+    /// asked again. Default: 60 s.
+    pub credential_time: Duration,
 }
 
 impl Default for Limits {
@@ -34,6 +37,7 @@ impl Default for Limits {
             answer_time: Duration::from_secs(60),
             pause_time: Duration::from_secs(60),
             filtered_answer: 16 * 1024 * 1024,
+            credential_time: Duration::from_secs(60),
         }
     }
 }
@@ -78,6 +82,13 @@ impl Limits {
     #[must_use]
     pub fn with_filtered_answer(mut self, bytes: usize) -> Self {
         self.filtered_answer = bytes;
+        self
+    }
+
+    /// Sets [`credential_time`](Self::credential_time).
+    #[must_use]
+    pub fn with_credential_time(mut self, time: Duration) -> Self {
+        self.credential_time = time;
         self
     }
 }

@@ -1,12 +1,11 @@
 //! What a client is told when its message goes no further.
 
-use bonafide_headers::Variable;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+use crate::GatewayBody;
 use crate::message::{Kind, Message};
-use crate::{GatewayBody, Tenant};
 
 /// The `code` of JSON-RPC errors that the gateway makes.
 ///
@@ -29,6 +28,8 @@ pub mod code {
     pub(crate) const PARSE_ERROR: i64 = -32700;
     pub(crate) const INVALID_REQUEST: i64 = -32600;
     pub(crate) const INVALID_PARAMS: i64 = -32602;
+    /// `URLElicitationRequiredError` of revision 2025-11-25; later ones have no such code.
+    pub(crate) const URL_ELICITATION_REQUIRED: i64 = -32042;
     /// `HeaderMismatch` of revision 2026-07-28.
     pub(crate) const HEADER_MISMATCH: i64 = -32020;
     /// `MissingRequiredClientCapability` of revision 2026-07-28.
@@ -45,7 +46,7 @@ pub(crate) fn error(
     error_with_data(status, id, code, message, None)
 }
 
-fn error_with_data(
+pub(crate) fn error_with_data(
     status: StatusCode,
     id: Option<&Value>,
     code: i64,
@@ -68,7 +69,7 @@ pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response<Gatewa
     response
 }
 
-/// Sends the user to the page where credentials are entered.
+/// Tells the user, in words, where credentials are entered.
 ///
 /// A tool call gets a tool error, which a model reads to its user; that is what works with every client. Other
 /// requests get a JSON-RPC error with the same text. The link names the tenant and nothing else: whoever opens it
@@ -101,20 +102,4 @@ pub(crate) fn ask_for_credential(
         // SDK clients make a transport failure of any other status and drop the text.
         _ => error(StatusCode::OK, id, code::CREDENTIAL_NEEDED, text),
     }
-}
-
-/// Says which variables are missing, by the titles that the administrator gave them.
-pub(crate) fn missing_text(tenant: &Tenant, missing: &[&str], page: &str) -> String {
-    let titles: Vec<&str> = tenant
-        .templates()
-        .variables()
-        .iter()
-        .filter(|variable| missing.contains(&variable.name().as_str()))
-        .map(Variable::title)
-        .collect();
-    format!(
-        "{} needs something that only you can enter: {}. Open {page} and enter it there, then try again.",
-        tenant.title(),
-        titles.join(", "),
-    )
 }

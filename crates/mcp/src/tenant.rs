@@ -6,7 +6,7 @@ use bonafide_headers::Templates;
 use bonafide_policy::TenantId;
 use bonafide_tower::IdentityHeaders;
 use bonafide_vault::SecretName;
-use http::Uri;
+use http::{HeaderName, Uri, header};
 use url::Url;
 
 /// An MCP backend: where it is, and which headers each user's requests carry to it.
@@ -15,6 +15,7 @@ use url::Url;
 #[derive(Debug, Clone)]
 pub struct Tenant {
     title: Arc<str>,
+    assertion: Option<HeaderName>,
     inner: Arc<Inner>,
 }
 
@@ -41,6 +42,11 @@ pub enum TenantError {
         /// The variable's name.
         name: String,
     },
+    /// The assertion can't go into this header.
+    #[error(
+        "the assertion goes into `Authorization` or a header whose name begins with `X-`, and which no template sets"
+    )]
+    Assertion,
 }
 
 impl Tenant {
@@ -71,7 +77,11 @@ impl Tenant {
             .header_names()
             .fold(IdentityHeaders::new(), |headers, name| headers.with_name(name));
         let title = id.as_str().into();
-        Ok(Self { title, inner: Arc::new(Inner { id, url, uri, templates, secrets, protected }) })
+        Ok(Self {
+            title,
+            assertion: None,
+            inner: Arc::new(Inner { id, url, uri, templates, secrets, protected }),
+        })
     }
 
     /// The name that people know the backend by. Default: the id.
@@ -79,6 +89,27 @@ impl Tenant {
     pub fn with_title(mut self, title: &str) -> Self {
         self.title = title.into();
         self
+    }
+
+    /// Sends an assertion about the user in this header: a JWT that the gateway signs, good for 60 seconds and for this
+    /// tenant's URL as `aud`. In `Authorization` it is a bearer token. Default: none is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`TenantError::Assertion`] if a template sets the header, or it is not one for such things.
+    pub fn with_assertion(mut self, header: HeaderName) -> Result<Self, TenantError> {
+        let fits = header == header::AUTHORIZATION || header.as_str().starts_with("x-");
+        if !fits || self.inner.templates.header_names().any(|name| *name == header) {
+            return Err(TenantError::Assertion);
+        }
+        self.assertion = Some(header);
+        Ok(self)
+    }
+
+    /// The header that holds the assertion.
+    #[must_use]
+    pub fn assertion(&self) -> Option<&HeaderName> {
+        self.assertion.as_ref()
     }
 
     /// Its id.

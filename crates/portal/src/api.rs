@@ -1,7 +1,6 @@
 //! `/api/tenants…`: what a user may reach, and what they stored for it.
 
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -9,15 +8,16 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use bonafide_claims::VerifiedUser;
 use bonafide_headers::Variable;
-use bonafide_mcp::{Directory, Tenant};
+use bonafide_mcp::Directory;
 use bonafide_policy::Permit;
 use bonafide_tower::User;
-use bonafide_vault::{SecretName, UserVault, VaultError};
-use secrecy::{ExposeSecret as _, SecretString};
+use bonafide_vault::{SecretName, VaultError};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::portal::Shared;
 use crate::problem::Problem;
+use crate::state::{Connection, unix_seconds};
 
 /// The answer of `GET /api/tenants`.
 #[derive(Debug, Serialize)]
@@ -50,6 +50,12 @@ struct VariableStatus {
     /// Seconds since the Unix epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     updated_at: Option<u64>,
+    /// From when on it is not used any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
+    /// When the backend refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_at: Option<u64>,
     /// Only of variables that are not secret: those are shown back to their owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
@@ -71,7 +77,8 @@ pub(crate) async fn list(
     for tenant in directory.tenants() {
         // The same decision that guards a call: what is listed can be reached.
         let Ok(permit) = directory.policy().permit(&user, tenant.id()) else { continue };
-        tenants.push(status(&shared, tenant, &permit).await?);
+        let connection = Connection::read(&shared.secrets, tenant, &permit).await;
+        tenants.push(status(&shared, &connection.map_err(|failure| failed(&failure))?));
     }
     Ok(Json(TenantList { tenants }))
 }
@@ -84,6 +91,7 @@ pub(crate) async fn write(
 ) -> Result<StatusCode, Problem> {
     let directory = shared.directory.load();
     let (permit, variable, name) = find(&directory, &user, &tenant, &name)?;
+    count(&shared, &user)?;
     let Json(NewValue { value }) = body.map_err(|refusal| wrong_body(&refusal))?;
     let value = SecretString::from(value.into_boxed_str());
     variable.check(&value).map_err(|wrong| Problem::bad_request(wrong.to_string()))?;
@@ -99,9 +107,15 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, Problem> {
     let directory = shared.directory.load();
     let (permit, _, name) = find(&directory, &user, &tenant, &name)?;
+    count(&shared, &user)?;
     shared.secrets.open(&permit).remove(&name).await.map_err(|failure| failed(&failure))?;
     tracing::info!(tenant = permit.tenant().as_str(), name = name.as_str(), "removed a variable");
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Counts a change, and refuses one too many.
+fn count(shared: &Shared, user: &VerifiedUser) -> Result<(), Problem> {
+    shared.rate.count(user.id()).map_err(Problem::too_often)
 }
 
 /// The permit for the tenant and the declaration of the variable, if there are both.
@@ -127,60 +141,28 @@ fn find<'a>(
         .ok_or_else(|| Problem::not_found("this tenant has no such variable"))
 }
 
-async fn status(
-    shared: &Shared,
-    tenant: &Tenant,
-    permit: &Permit,
-) -> Result<TenantStatus, Problem> {
-    let vault = shared.secrets.open(permit);
-    let names = tenant.secret_names();
-    let stored = vault.status(names).await.map_err(|failure| failed(&failure))?;
-    let shown = shown(&vault, tenant).await;
-    let variables: Vec<VariableStatus> = tenant
-        .templates()
-        .variables()
-        .iter()
-        .zip(&stored)
-        .map(|(variable, stored)| {
-            let value = shown.iter().find(|(name, _)| name == variable.name().as_str());
-            VariableStatus {
-                name: variable.name().as_str().to_owned(),
-                title: variable.title().to_owned(),
-                description: variable.description().map(str::to_owned),
-                required: variable.is_required(),
-                secret: variable.is_secret(),
-                set: stored.is_set(),
-                updated_at: stored
-                    .updated_at()
-                    .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-                    .map(|since| since.as_secs()),
-                value: value.map(|(_, value)| value.clone()),
-            }
-        })
-        .collect();
-    Ok(TenantStatus {
+fn status(shared: &Shared, connection: &Connection<'_>) -> TenantStatus {
+    let tenant = connection.tenant;
+    let variables = connection.fields.iter().map(|field| VariableStatus {
+        name: field.variable.name().as_str().to_owned(),
+        title: field.variable.title().to_owned(),
+        description: field.variable.description().map(str::to_owned),
+        required: field.variable.is_required(),
+        secret: field.variable.is_secret(),
+        set: field.status.is_set(),
+        updated_at: field.status.updated_at().map(unix_seconds),
+        expires_at: field.status.expires_at().map(unix_seconds),
+        refused_at: field.status.refused_at().map(unix_seconds),
+        value: field.value.clone(),
+    });
+    TenantStatus {
         id: tenant.id().as_str().to_owned(),
         title: tenant.title().to_owned(),
-        endpoint: shared.url(&format!("/{}/mcp", tenant.id().as_str())),
+        endpoint: shared.endpoint(tenant.id()),
         page: shared.page(tenant.id()),
-        ready: variables.iter().all(|variable| variable.set || !variable.required),
-        variables,
-    })
-}
-
-/// The values of the variables that are not secret. No secret is opened for this; and one that does not open any more
-/// is not shown, so that its owner can still see where to enter it anew.
-async fn shown(vault: &UserVault<'_>, tenant: &Tenant) -> Vec<(String, String)> {
-    let variables = tenant.templates().variables().iter().zip(tenant.secret_names());
-    let mut shown = Vec::new();
-    for (_, name) in variables.filter(|(variable, _)| !variable.is_secret()) {
-        if let Ok(values) = vault.read(std::slice::from_ref(name)).await
-            && let Some(value) = values.get(0)
-        {
-            shown.push((name.as_str().to_owned(), value.expose_secret().to_owned()));
-        }
+        ready: connection.is_complete(),
+        variables: variables.collect(),
     }
-    shown
 }
 
 fn failed(failure: &VaultError) -> Problem {

@@ -1,7 +1,9 @@
-//! Where users enter their credentials: the API and the page, as an axum router.
+//! Where users enter their credentials: the API and the pages, as an axum router.
 //!
-//! [`Portal`] serves `GET /api/tenants`, `PUT` and `DELETE /api/tenants/{tenant}/variables/{name}` for a caller with a bearer
-//! token, and pages at `/connections` and `/connections/{tenant}` that say what a tenant needs and how to enter it.
+//! [`Portal`] serves pages at `/connections` and `/connections/{tenant}`, where users sign in with their usual account, see
+//! what they may use, and enter, replace and remove what it needs; and `GET /api/tenants`, `PUT` and `DELETE
+//! /api/tenants/{tenant}/variables/{name}` for a caller with a bearer token. It decides nothing about who may do what:
+//! `bonafide-policy` does, with the same decision that guards a call; and it keeps nothing: `bonafide-vault` does.
 //!
 //! # Quick start
 //!
@@ -51,16 +53,54 @@
 //! rule of its declaration, 403 a tenant that the caller may not use, 404 no such tenant or variable, 413 more than 64 KiB,
 //! 415 another content type, 503 no vault.
 //!
+//! # The pages
+//!
+//! [`Portal::with_sign_in`] switches them on. Sign-in is OpenID Connect's authorization code flow with PKCE; the redirect URI
+//! to register is [`Portal::redirect_uri`]. Without it, the pages say how to use the API, and nothing about any user.
+//!
+//! * They work without JavaScript, because there is none; with a keyboard, a screen reader, a phone, in light and dark.
+//! * [`Look`] replaces name, header, footer and style sheet; [`Texts`] has every sentence, to be translated.
+//! * A session ends after 30 minutes without a request and after 8 hours in any case ([`SignIn::builder`]). It is sealed in
+//!   cookies with the vault's master key, so that any gateway with the same key can go on with it.
+//!
+//! What is in the cookie is the token that the issuer signed, not what was once read from it. Each request verifies
+//! it again, as of the moment of the sign-in, so there is no second way to a
+//! [`VerifiedUser`](bonafide_claims::VerifiedUser), and a key that the issuer withdraws ends the sessions that rest on it. A
+//! session of up to about 11 KB of token fits; longer ones are split over up to four cookies, and beyond that refused
+//! in words. Servers in front of this one that take less than 16 KB of headers may have to be told.
+//!
+//! Groups: with [`SignInBuilder::with_resource`] the session rests on an access token like the one of a call, and the pages
+//! decide exactly as the gateway does. Without, it rests on the ID token. If that has no groups they are unknown, which
+//! denies what rests on groups, and the pages say so.
+//!
 //! # What it protects against, and what not
 //!
 //! * A secret goes in and never comes out; not even its owner sees it again.
 //! * Nobody stores or sees anything for a tenant that the policy does not let them reach.
-//! * There is no cookie, so there is nothing that a foreign page could make a browser send along.
-//! * The pages need no token: they tell what the administrator wrote about a tenant's variables to whoever can reach them.
+//! * Forged sign-ins: `state` is sealed and bound to the browser, `nonce` to the ID token, the code to a PKCE verifier, `iss`
+//!   (RFC 9207) is checked before the code goes anywhere, and nobody is sent to a foreign page afterwards.
+//! * Forged forms: a token of the session in each, `Origin` and `Sec-Fetch-Site`, cookies with `SameSite=Lax`, `HttpOnly`
+//!   and, over https, the prefix `__Host-`. Nothing changes by following a link. The API looks at no cookie.
+//! * Foreign content: no script at all, no frame, nothing from elsewhere, by Content Security Policy.
+//! * Changes are limited to 30 at once and one in 2 seconds for each user, at each gateway.
+//! * Signing out removes the cookies and leads to the issuer's own sign-out. A cookie that somebody copied before that is
+//!   good until its session ends: nothing is stored that could be struck off.
+//! * What the issuer said about groups at the sign-in is believed until the session ends.
 
 mod api;
-mod page;
+mod cookies;
+mod look;
+mod pages;
 mod portal;
 mod problem;
+mod rate;
+mod sealed;
+mod session;
+mod sign_in;
+mod state;
+mod texts;
 
-pub use portal::Portal;
+pub use look::Look;
+pub use portal::{Portal, PortalError};
+pub use sign_in::{SignIn, SignInBuilder, SignInConfigError};
+pub use texts::Texts;

@@ -3,26 +3,36 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, put};
+use axum::routing::{get, post, put};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
+use bonafide_jwks::{Clock, SystemClock};
 use bonafide_mcp::SharedDirectory;
 use bonafide_policy::TenantId;
 use bonafide_tower::{AllowedHosts, AuthenticateLayer, Authenticator};
-use bonafide_vault::SecretStore;
+use bonafide_vault::{KeyError, SecretStore};
 use tokio::time::timeout;
 use url::Url;
 
+use crate::cookies::Cookies;
 use crate::problem::Problem;
-use crate::{api, page};
+use crate::rate::WriteRate;
+use crate::sealed::Seals;
+use crate::session::{Visitor, renew, visit};
+use crate::sign_in::{SignIn, is_loopback};
+use crate::state::unix_seconds;
+use crate::{Look, api, pages};
 
 /// The largest request body, in bytes. A credential is short.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// How long a request to the API may take, its body included.
+/// How long a request may take, its body included.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
 
 /// The API (`/api/tenants…`) and the pages (`/connections…`) of the contract.
@@ -30,14 +40,42 @@ const REQUEST_TIME: Duration = Duration::from_secs(30);
 pub struct Portal {
     authenticator: Authenticator,
     shared: Arc<Shared>,
+    sign_in: Option<(SignIn, Arc<Seals>)>,
+    look: Look,
 }
 
+/// What API and pages share.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) directory: SharedDirectory,
     pub(crate) secrets: SecretStore,
     pub(crate) public_url: Url,
     pub(crate) hosts: AllowedHosts,
+    pub(crate) rate: Arc<WriteRate>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What the pages need besides, for users who sign in.
+#[derive(Debug)]
+pub(crate) struct Browser {
+    pub(crate) sign_in: SignIn,
+    pub(crate) seals: Arc<Seals>,
+    pub(crate) cookies: Cookies,
+    pub(crate) look: Look,
+    style: String,
+    pub(crate) style_path: String,
+}
+
+/// Why a portal can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PortalError {
+    /// Credentials and cookies would travel in the clear.
+    #[error("the public URL is `http` and not on loopback: users can only sign in over `https`")]
+    NotHttps,
+    /// No keys can be derived from the master key.
+    #[error("no keys can be derived from the master key")]
+    Keys(#[source] KeyError),
 }
 
 impl Portal {
@@ -50,8 +88,9 @@ impl Portal {
         public_url: Url,
     ) -> Self {
         let hosts = AllowedHosts::new(&public_url);
-        let shared = Shared { directory, secrets, public_url, hosts };
-        Self { authenticator, shared: Arc::new(shared) }
+        let (rate, clock) = (Arc::default(), Arc::new(SystemClock));
+        let shared = Shared { directory, secrets, public_url, hosts, rate, clock };
+        Self { authenticator, shared: Arc::new(shared), sign_in: None, look: Look::default() }
     }
 
     /// Under which names and from which pages it may be called. Default: those of the public URL.
@@ -61,12 +100,46 @@ impl Portal {
         self
     }
 
+    /// How users sign in to the pages. Without, the pages only say how to use the API.
+    ///
+    /// # Errors
+    ///
+    /// When users could not do so safely: if the public URL is `http` and not on loopback.
+    pub fn with_sign_in(self, sign_in: SignIn) -> Result<Self, PortalError> {
+        let url = &self.shared.public_url;
+        if url.scheme() != "https" && !is_loopback(url) {
+            return Err(PortalError::NotHttps);
+        }
+        // With the master key of the vault, so that every gateway that reads the vault knows the users of the others.
+        let sealer = self.shared.secrets.sealer();
+        let seals = Seals::new(sealer.keyring()).map_err(PortalError::Keys)?;
+        Ok(Self { sign_in: Some((sign_in, Arc::new(seals))), ..self })
+    }
+
+    /// What the pages look like.
+    #[must_use]
+    pub fn with_look(self, look: Look) -> Self {
+        Self { look, ..self }
+    }
+
+    /// The clock that sessions end by. The operating system's by default.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        Arc::make_mut(&mut self.shared).clock = clock;
+        self
+    }
+
+    /// Where the issuer sends users back to: the redirect URI to register there.
+    #[must_use]
+    pub fn redirect_uri(&self) -> String {
+        self.shared.redirect_uri()
+    }
+
     /// The routes.
     ///
     /// # Security
     ///
-    /// The API asks for a token with every request and sets no cookie. The pages show what the administrator
-    /// wrote about each variable, and nothing about any user.
+    /// The API asks for a token with every request and looks at no cookie; the pages look at cookies and at no token.
     pub fn router(&self) -> Router {
         let api = Router::new()
             .route("/api/tenants", get(api::list))
@@ -75,12 +148,36 @@ impl Portal {
             .layer(from_fn(in_time))
             .layer(from_fn_with_state(Arc::clone(&self.shared), check_host))
             .layer(AuthenticateLayer::new(self.authenticator.clone()));
-        let pages = Router::new()
-            .route("/connections", get(page::overview))
-            .route("/connections/style.css", get(page::style))
-            .route("/connections/{tenant}", get(page::tenant))
-            .layer(from_fn_with_state(Arc::clone(&self.shared), check_host));
+        let pages = match &self.sign_in {
+            Some((sign_in, seals)) => self.pages(sign_in.clone(), Arc::clone(seals)),
+            None => Router::new()
+                .route("/connections", get(pages::plain::overview))
+                .route("/connections/-/style.css", get(pages::plain::style))
+                .route("/connections/{tenant}", get(pages::plain::tenant)),
+        };
+        let pages = pages.layer(from_fn_with_state(Arc::clone(&self.shared), check_host));
         api.merge(pages).with_state(Arc::clone(&self.shared))
+    }
+
+    fn pages(&self, sign_in: SignIn, seals: Arc<Seals>) -> Router<Arc<Shared>> {
+        let look = self.look.clone();
+        let browser = Arc::new(Browser::new(sign_in, seals, look, &self.shared.public_url));
+        let guard = (Arc::clone(&self.shared), Arc::clone(&browser));
+        let account = Router::new()
+            .route("/connections/-/sign-in", get(pages::sign_in))
+            .route("/connections/-/callback", get(pages::callback))
+            .route("/connections/-/style.css", get(style));
+        let signed_in = Router::new()
+            .route("/connections", get(pages::overview))
+            .route(
+                "/connections/-/sign-out",
+                post(pages::sign_out).get(pages::sign_out_without_form),
+            )
+            .route("/connections/{tenant}", get(pages::show).post(pages::save))
+            .route("/connections/{tenant}/remove/{name}", get(pages::ask).post(pages::remove))
+            .layer(from_fn_with_state(guard, with_visitor));
+        let pages = account.merge(signed_in).layer(DefaultBodyLimit::max(BODY_LIMIT));
+        pages.layer(from_fn(in_time)).layer(Extension(browser))
     }
 }
 
@@ -93,6 +190,64 @@ impl Shared {
     pub(crate) fn page(&self, tenant: &TenantId) -> String {
         self.url(&format!("/connections/{}", tenant.as_str()))
     }
+
+    /// The MCP endpoint to give to a client.
+    pub(crate) fn endpoint(&self, tenant: &TenantId) -> String {
+        self.url(&format!("/{}/mcp", tenant.as_str()))
+    }
+
+    pub(crate) fn redirect_uri(&self) -> String {
+        self.url("/connections/-/callback")
+    }
+
+    /// Seconds since the Unix epoch.
+    pub(crate) fn now(&self) -> u64 {
+        unix_seconds(self.clock.now())
+    }
+}
+
+impl Browser {
+    fn new(sign_in: SignIn, seals: Arc<Seals>, look: Look, public_url: &Url) -> Self {
+        let style = look.css();
+        // Another style sheet has another address, so that it may be kept by browsers.
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes());
+        let version = BASE64URL.encode(digest.as_ref().get(..9).unwrap_or_default());
+        Self {
+            sign_in,
+            seals,
+            cookies: Cookies::new(public_url.scheme() == "https"),
+            look,
+            style,
+            style_path: format!("/connections/-/style.css?{version}"),
+        }
+    }
+}
+
+async fn style(Extension(browser): Extension<Arc<Browser>>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+    ];
+    (headers, browser.style.clone()).into_response()
+}
+
+/// Finds out who is asking, and keeps their session up.
+async fn with_visitor(
+    State((shared, browser)): State<(Arc<Shared>, Arc<Browser>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let asked = request.headers().clone();
+    let visitor = visit(&shared, &browser, &asked).await;
+    request.extensions_mut().insert(visitor.clone());
+    let mut response = next.run(request).await;
+    // Who signs out has just been given other cookies.
+    if let Visitor::User(session) = &visitor
+        && !response.headers().contains_key(header::SET_COOKIE)
+    {
+        renew(&browser, session, shared.now(), &asked, response.headers_mut());
+    }
+    response
 }
 
 /// A client that does not send what it announced is not waited for.

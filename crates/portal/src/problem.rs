@@ -1,5 +1,7 @@
 //! Refusals of the API: RFC 9457.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,27 +12,34 @@ use serde_json::json;
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
+    retry_after: Option<Duration>,
 }
 
 impl Problem {
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, detail: detail.into() }
+        Self::with_status(StatusCode::BAD_REQUEST, detail)
     }
 
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::FORBIDDEN, detail: detail.into() }
+        Self::with_status(StatusCode::FORBIDDEN, detail)
     }
 
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::NOT_FOUND, detail: detail.into() }
+        Self::with_status(StatusCode::NOT_FOUND, detail)
     }
 
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, detail: detail.into() }
+        Self::with_status(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    pub(crate) fn too_often(wait: Duration) -> Self {
+        let detail = "too many changes at once: wait as long as `Retry-After` says";
+        let problem = Self::with_status(StatusCode::TOO_MANY_REQUESTS, detail);
+        Self { retry_after: Some(wait), ..problem }
     }
 
     pub(crate) fn with_status(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
+        Self { status, detail: detail.into(), retry_after: None }
     }
 }
 
@@ -43,6 +52,10 @@ impl IntoResponse for Problem {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(wait) = self.retry_after {
+            let seconds = HeaderValue::from(wait.as_secs().saturating_add(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
         response
     }
 }

@@ -212,7 +212,7 @@ async fn the_page_says_how_and_runs_nothing() {
     // What an administrator wrote is text and never markup.
     assert!(page.contains("API &#60;key&#62;") || page.contains("API &lt;key&gt;"), "{page}");
     assert_eq!(world.send(get("/connections")).await.status(), StatusCode::OK);
-    assert_eq!(world.send(get("/connections/style.css")).await.status(), StatusCode::OK);
+    assert_eq!(world.send(get("/connections/-/style.css")).await.status(), StatusCode::OK);
     let unknown = world.send(get("/connections/%3Cscript%3E")).await;
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
     assert!(!text(unknown).await.contains("script"));

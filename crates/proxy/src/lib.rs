@@ -41,10 +41,16 @@
 //!   has them `username`, `email`, `groups` (headers; groups with commas between). Weaker than a token, and so no rule
 //!   holds for its users unless the rule names its `issuer`. Off without this section.
 //! * `vault.store`: `memory` or `sqlite:PATH`; `vault.key`: `env:NAME` or `file:PATH`. Paths are relative to the file.
+//! * `tenants.NAME.assertion`: the header in which the backend gets a signed assertion about the user (`bonafide-mcp`,
+//!   "assertions"). Default: none.
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.
 //! * `tenants.NAME.variables.VARIABLE`: `title`, `description`, `required`, `secret`, `default`, `pattern`, `choices`,
 //!   `min_length`, `max_length`.
-//! * `portal`: read and checked, without effect until there is sign-in for browsers.
+//! * `portal`: `client_id` and, for a confidential client, `client_secret` (`env:NAME`); `issuer` if there are several;
+//!   `scopes` (`["profile", "email"]`; `openid` always), `resource` (RFC 8707: asks for an access token for the gateway,
+//!   so that the pages decide on the very same claims), `idle` (`30m`), `session` (`8h`). Register
+//!   `{public_url}/connections/-/callback` as redirect URI, and `{public_url}/connections` for after sign-out. Without
+//!   this section, the pages only say how to use the API.
 //!
 //! A change of `tenants` and `policy` takes effect by itself within some seconds, or at `SIGHUP`. The rest needs a restart.
 //!

@@ -14,7 +14,7 @@ use bonafide_tower::{AllowedHosts, Authenticator};
 use bonafide_vault::{MemoryVault, SecretStore, Vault};
 use tokio::net::TcpListener;
 
-use crate::config::{Config, IssuerConfig, Stamp, StoreConfig, VaultConfig};
+use crate::config::{Config, IssuerConfig, PortalConfig, Stamp, StoreConfig, VaultConfig};
 use crate::health::{self, Health};
 use crate::reload::Reload;
 use crate::server;
@@ -44,6 +44,9 @@ pub enum StartError {
     /// The SQLite file can't be opened.
     #[error("the vault can't be opened")]
     Vault(#[source] bonafide_sqlite::OpenError),
+    /// Users can't sign in to the portal.
+    #[error("users can't sign in to the portal")]
+    Portal(#[source] bonafide_portal::PortalError),
     /// The gateway can't be built.
     #[error("the gateway can't be built")]
     Gateway(#[source] bonafide_mcp::BuildError),
@@ -62,8 +65,17 @@ impl Proxy {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
-        let Config { public_url, issuers, trusted_hop, vault, directory, fixed, stamp, .. } =
-            config;
+        let Config {
+            public_url,
+            issuers,
+            trusted_hop,
+            vault,
+            directory,
+            portal: pages,
+            fixed,
+            stamp,
+            ..
+        } = config;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let hosts = AllowedHosts::new(&public_url).with_listener(address);
         // Before anything that counts: counters belong to the recorder that is there when they are made.
@@ -85,6 +97,12 @@ impl Proxy {
         .map_err(StartError::Gateway)?;
         let portal = Portal::new(authenticator, directory.clone(), secrets.clone(), public_url)
             .with_hosts(hosts);
+        let portal = match pages {
+            Some(PortalConfig { sign_in }) => {
+                portal.with_sign_in(sign_in).map_err(StartError::Portal)?
+            }
+            None => portal,
+        };
         let keys = issuers
             .iter()
             .map(|issuer| (issuer.trusted.issuer().clone(), Arc::clone(&issuer.keys)));

@@ -340,3 +340,54 @@ fn a_trusted_hop_that_anybody_could_be_is_refused() {
         assert!(!error.to_string().contains("canary"), "{error}");
     }
 }
+
+#[test]
+fn half_a_portal_is_refused() {
+    let files = Files::new();
+    let second = "\n[[issuers]]\nissuer = \"https://idp2.example.com\"\naudiences = [\"a\"]\n";
+    // Appended to the good one: the key, and what is said about it.
+    let cases = [
+        ("[portal]", "portal", "write `client_id = "),
+        ("[portal]\nclient_id = \"\"", "portal", "client id is empty"),
+        (
+            "[portal]\nclient_id = \"a\"\nclient_secret = \"canary\"",
+            "portal.client_secret",
+            "env:NAME",
+        ),
+        (
+            "[portal]\nclient_id = \"a\"\nclient_secret = \"env:UNSET\"",
+            "portal.client_secret",
+            "not set",
+        ),
+        (
+            "[portal]\nclient_id = \"a\"\nissuer = \"https://idp.example.com/\"",
+            "portal.issuer",
+            "one of",
+        ),
+        ("[portal]\nclient_id = \"a\"\nidle = \"30\"", "portal.idle", "60s"),
+        ("[portal]\nclient_id = \"a\"\nidle = \"9h\"", "portal", "session ends"),
+        ("[portal]\nclient_id = \"a\"\nsession = \"48h\"", "portal", "session ends"),
+        ("[portal]\nclient_id = \"a\"\nscope = [\"x\"]", "portal.scope", "unknown key"),
+    ];
+    for (portal, key, says) in cases {
+        let error = files.parse(&format!("{GOOD}\n{portal}\n")).unwrap_err();
+        let found = problems(&error);
+        assert_eq!(error.problems().len(), 1, "{portal}: {found:?}");
+        assert!(error.problems()[0].key.starts_with(key), "{portal}: {found:?}");
+        assert!(found[0].contains(says) && !found[0].contains("canary"), "{portal}: {found:?}");
+    }
+    let several = format!("{GOOD}{second}\n[portal]\nclient_id = \"a\"\n");
+    let found = problems(
+        &files
+            .parse(&several.replace("groups  =", "issuer = \"https://idp.example.com\"\ngroups  ="))
+            .unwrap_err(),
+    );
+    assert!(found.len() == 1 && found[0].contains("several issuers"), "{found:?}");
+    let named = several
+        .replace("groups  =", "issuer = \"https://idp.example.com\"\ngroups  =")
+        .replace("client_id", "issuer = \"https://idp2.example.com\"\nclient_id");
+    let config = files.parse(&named).unwrap();
+    assert_eq!(config.portal.unwrap().sign_in.issuer().as_str(), "https://idp2.example.com");
+    let config = files.parse(&format!("{GOOD}\n[portal]\nclient_id = \"a\"\n")).unwrap();
+    assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+}

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use axum::extract::{Form, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::issuer::{AUDIENCE, Issuer, LIFETIME, User};
 use crate::server::Server;
+use crate::sign_in::{Client, Grant, authorize, end_session, exchange};
 use crate::signer::{Algorithm, Signer};
 
 /// Serves discovery, keys and tokens on loopback, and hands a token to whoever asks.
@@ -28,16 +32,19 @@ pub struct IdentityProvider {
 }
 
 #[derive(Debug)]
-struct Shared {
-    origin: String,
-    keys: Mutex<Keys>,
-    users: Mutex<BTreeMap<String, Vec<String>>>,
+pub(crate) struct Shared {
+    pub(crate) origin: String,
+    pub(crate) keys: Mutex<Keys>,
+    pub(crate) users: Mutex<BTreeMap<String, Vec<String>>>,
+    pub(crate) clients: Mutex<BTreeMap<String, Client>>,
+    pub(crate) codes: Mutex<BTreeMap<String, Grant>>,
+    pub(crate) id_token_claims: Mutex<BTreeMap<String, Value>>,
     key_set_requests: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct Keys {
-    issuer: Issuer,
+pub(crate) struct Keys {
+    pub(crate) issuer: Issuer,
     generation: usize,
 }
 
@@ -60,12 +67,17 @@ impl IdentityProvider {
             origin,
             keys: Mutex::new(Keys { issuer, generation: 1 }),
             users: Mutex::default(),
+            clients: Mutex::default(),
+            codes: Mutex::default(),
+            id_token_claims: Mutex::default(),
             key_set_requests: AtomicUsize::new(0),
         });
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(metadata))
             .route("/.well-known/oauth-authorization-server", get(metadata))
             .route("/jwks", get(key_set))
+            .route("/authorize", get(authorize))
+            .route("/logout", get(end_session))
             .route("/token", post(token))
             .with_state(Arc::clone(&state));
         Self { server: Server::start_on(listener, router), state }
@@ -87,6 +99,19 @@ impl IdentityProvider {
     pub fn add_user<'a>(&self, subject: &str, groups: impl IntoIterator<Item = &'a str>) {
         let groups = groups.into_iter().map(str::to_owned).collect();
         lock(&self.state.users).insert(subject.to_owned(), groups);
+    }
+
+    /// Lets a client sign users in: authorization code flow with PKCE, at `/authorize`, where a browser is shown whom it
+    /// may be. Without a secret it is a public client. Users come back to `redirect_uri` and nowhere else.
+    pub fn add_client(&self, client_id: &str, secret: Option<&str>, redirect_uri: &str) {
+        let client =
+            Client { secret: secret.map(str::to_owned), redirect_uri: redirect_uri.to_owned() };
+        lock(&self.state.clients).insert(client_id.to_owned(), client);
+    }
+
+    /// Sets a claim of all ID tokens from now on, whatever it would be; `null` leaves it out.
+    pub fn set_id_token_claim(&self, name: &str, value: Value) {
+        lock(&self.state.id_token_claims).insert(name.to_owned(), value);
     }
 
     /// A user to make tokens for without HTTP: any claims, registered or not.
@@ -121,6 +146,10 @@ async fn metadata(State(state): State<Arc<Shared>>) -> Json<Value> {
         "jwks_uri": format!("{origin}/jwks"),
         "token_endpoint": format!("{origin}/token"),
         "authorization_endpoint": format!("{origin}/authorize"),
+        "end_session_endpoint": format!("{origin}/logout"),
+        "authorization_response_iss_parameter_supported": true,
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [algorithm],
@@ -139,8 +168,12 @@ async fn key_set(State(state): State<Arc<Shared>>) -> Response {
 
 async fn token(
     State(state): State<Arc<Shared>>,
+    headers: HeaderMap,
     Form(form): Form<BTreeMap<String, String>>,
 ) -> Response {
+    if form.get("grant_type").is_some_and(|grant| grant == "authorization_code") {
+        return exchange(&state, &headers, &form);
+    }
     let subject = form.get("user").map_or("", String::as_str);
     let Some(groups) = lock(&state.users).get(subject).cloned() else {
         let body = json!({ "error": "invalid_grant", "error_description": "no such user" });
@@ -153,6 +186,17 @@ async fn token(
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+impl Shared {
+    /// A code for this grant.
+    pub(crate) fn give(&self, grant: Grant) -> String {
+        let mut random = [0; 16];
+        SystemRandom::new().fill(&mut random).expect("random bytes");
+        let code = BASE64URL.encode(random);
+        lock(&self.codes).insert(code.clone(), grant);
+        code
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -31,6 +31,8 @@ mod issuer;
 mod mcp_backend;
 #[cfg(feature = "http")]
 mod server;
+#[cfg(feature = "http")]
+mod sign_in;
 mod signer;
 
 #[cfg(feature = "http")]

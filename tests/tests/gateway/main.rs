@@ -6,10 +6,12 @@
     reason = "tests fail loudly"
 )]
 
+mod assertions;
 mod audit;
 mod backends;
 mod bodies;
 mod credentials;
+mod elicitation;
 mod lists;
 mod refusals;
 mod sessions;

@@ -133,6 +133,19 @@ impl TrustedIssuer {
         self.kind
     }
 
+    /// The same issuer on the same terms, for the ID tokens that it issues to `client_id` when a user signs in
+    /// there (OpenID Connect Core, section 2). The user of such a token has the same
+    /// [id](crate::VerifiedUser::id) as the user of an access token.
+    ///
+    /// # Errors
+    ///
+    /// When `client_id` is empty.
+    pub fn for_id_tokens(&self, client_id: &str) -> Result<Self, BuildError> {
+        let audiences: [Box<str>; 1] = [client_id.into()];
+        check_audiences(&self.issuer, &audiences, true)?;
+        Ok(Self { audiences: audiences.into(), kind: TokenKind::Id, ..self.clone() })
+    }
+
     /// Its keys.
     #[must_use]
     pub fn keys(&self) -> &Arc<dyn KeySource> {

@@ -58,6 +58,10 @@ pub(crate) async fn read_answer(
         StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
             Answer::CredentialRefused
         }
+        // RFC 6750, section 3.1: it asks for a token that may do more.
+        StatusCode::FORBIDDEN if parts.headers.contains_key(header::WWW_AUTHENTICATE) => {
+            Answer::CredentialRefused
+        }
         status if status.is_redirection() => Answer::Redirect,
         status if status.is_informational() => Answer::Garbage("switched protocols"),
         status if status.is_success() && expected != Expected::Nothing => {

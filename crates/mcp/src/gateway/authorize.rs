@@ -6,7 +6,7 @@ use bonafide_policy::Permit;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::endpoint::{Refused, invalid_message, no_randomness};
+use super::endpoint::{Refused, invalid_message, unable};
 use super::metrics::Outcome;
 use crate::json::Edits;
 use crate::message::{Message, MessageError, Named, NamedKind, named};
@@ -54,7 +54,7 @@ pub(super) fn authorize(
             kind = named.kind.as_str(),
             "denied by name"
         );
-        let probe = Probe::new(named).map_err(|failure| no_randomness(id, failure))?;
+        let probe = Probe::new(named).map_err(|failure| unable(id, &failure))?;
         probe.ask(named, &mut edits);
         probes.push(probe);
     }

@@ -10,6 +10,8 @@ use url::Url;
 use super::metrics::Metrics;
 use super::trail::Trail;
 use super::{Gateway, Shared};
+use crate::ask::Asker;
+use crate::assertion::Assertions;
 use crate::backend::{Backends, TlsError};
 use crate::session::{NoRandomness, SessionKeys};
 use crate::{Limits, SharedDirectory};
@@ -99,6 +101,8 @@ impl GatewayBuilder {
         }
         let sealer = self.secrets.sealer();
         let sessions = SessionKeys::new(sealer.keyring())?;
+        let asker = Asker::new(sealer.keyring(), self.public_url.clone())?;
+        let assertions = Assertions::new(sealer.keyring(), self.public_url.as_str())?;
         let backends = Backends::new(&self.limits)?;
         Ok(Gateway {
             shared: Arc::new(Shared {
@@ -108,6 +112,8 @@ impl GatewayBuilder {
                 public_url: self.public_url,
                 hosts: self.hosts,
                 sessions,
+                asker,
+                assertions,
                 limits: self.limits,
                 backends,
                 metrics: Metrics::new(),

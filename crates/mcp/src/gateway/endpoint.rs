@@ -1,14 +1,14 @@
 //! One request to `/{tenant}/mcp`, from the token to the rendered headers.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bonafide_claims::VerifiedUser;
-use bonafide_headers::{Name, RenderError, VariableName};
 use bonafide_policy::{Permit, TenantId};
 use bonafide_tower::{Challenge, Peer};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
@@ -16,16 +16,16 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::authorize::{Authorized, authorize};
+use super::credential::Held;
 use super::forward::Exchange;
 use super::metrics::Outcome;
 use super::service::{challenged_resource, method_not_allowed, not_found};
-use super::variables::UserVariables;
+use crate::GatewayBody;
+use crate::ask::{Answered, Retry, invalid_state};
 use crate::content::check_content;
 use crate::message::{Message, MessageError};
-use crate::refusal::{ask_for_credential, code, error, missing_text};
+use crate::refusal::{code, error};
 use crate::rewrite::Rewriter;
-use crate::session::NoRandomness;
-use crate::{GatewayBody, Tenant};
 
 /// An answer that the gateway gives by itself, and what it counts as.
 pub(super) struct Refused {
@@ -45,7 +45,7 @@ impl Refused {
 
 impl Shared {
     pub(super) async fn endpoint<B>(
-        &self,
+        self: &Arc<Self>,
         tenant: Option<TenantId>,
         parts: Parts,
         body: B,
@@ -64,7 +64,7 @@ impl Shared {
 
     /// Each step needs what the step before it proved.
     async fn serve<B>(
-        &self,
+        self: &Arc<Self>,
         tenant: Option<TenantId>,
         mut parts: Parts,
         body: B,
@@ -110,6 +110,14 @@ impl Shared {
             })?;
         }
         let message = message.transpose().map_err(|refusal| invalid_message(None, &refusal))?;
+        let retry = self.retry(&permit, message.as_ref(), &body)?;
+        let body = retry.as_ref().map_or_else(|| body.clone(), |retry| retry.body.clone());
+        let message = match &retry {
+            Some(_) => {
+                Some(Message::parse(&body).map_err(|refusal| invalid_message(None, &refusal))?)
+            }
+            None => message,
+        };
         let authorized = match &message {
             Some(message) => authorize(&permit, message, &parts.headers, &body),
             None => Ok(Authorized::default()),
@@ -131,11 +139,41 @@ impl Shared {
         let id = message.as_ref().and_then(|message| message.id.as_ref());
         let session = self.open_session(&permit, &mut parts.headers, id)?;
         let url = session || message.as_ref().is_some_and(Message::declares_url);
-        let rendered = self.render(&permit, tenant, message.as_ref()).await?;
+        let rendered = self.render(&permit, tenant, id).await?;
+        if Self::has_to_wait(&rendered, retry.as_ref())
+            && let (Some(message), Some(retry)) = (&message, retry)
+        {
+            match retry.answer {
+                Answered::Declined => {
+                    let response = self.asker.declined(message, tenant.id());
+                    return Err(Refused::new(Outcome::CredentialNeeded, response));
+                }
+                Answered::Accepted => {
+                    let (shared, tenant) = (Arc::clone(self), tenant.clone());
+                    let held = Held { shared, permit, tenant, parts, retry, sent, probes, url };
+                    return Ok((Outcome::Held, held.answer().await?));
+                }
+                Answered::Not => {}
+            }
+        }
         let rewriter = Rewriter::new(&permit, message.as_ref(), probes);
-        let exchange =
-            Exchange { permit: &permit, tenant, message: message.as_ref(), rewriter, url };
-        Ok((outcome, self.forward(exchange, parts, rendered, sent).await?))
+        let message = message.as_ref();
+        let exchange = Exchange { permit: &permit, tenant, message, body: &body, rewriter, url };
+        Ok((outcome, self.exchange(exchange, parts, rendered, sent).await?))
+    }
+
+    /// What the gateway asked for, if this request is the answer to it.
+    fn retry(
+        &self,
+        permit: &Permit,
+        message: Option<&Message<'_>>,
+        body: &Bytes,
+    ) -> Result<Option<Retry>, Refused> {
+        let Some(message) = message else { return Ok(None) };
+        let body = std::str::from_utf8(body).unwrap_or_default();
+        Retry::read(&self.asker.states, permit, message, body, SystemTime::now()).map_err(
+            |refusal| Refused::new(Outcome::Invalid, invalid_state(message.id.as_ref(), refusal)),
+        )
     }
 
     async fn authenticate(
@@ -155,48 +193,6 @@ impl Shared {
             Refused::new(Outcome::Unauthenticated, response)
         })
     }
-
-    /// The headers that this user's request carries to this tenant.
-    async fn render(
-        &self,
-        permit: &Permit,
-        tenant: &Tenant,
-        message: Option<&Message<'_>>,
-    ) -> Result<HeaderMap, Refused> {
-        let id = message.and_then(|message| message.id.as_ref());
-        let secrets = self.secrets.open(permit).read(tenant.secret_names()).await.map_err(|failure| {
-            tracing::error!(tenant = tenant.id().as_str(), error = %failure, "the vault failed");
-            let text = "your credentials can't be read right now: try again later";
-            Refused::new(
-                Outcome::VaultFailed,
-                error(StatusCode::SERVICE_UNAVAILABLE, id, code::UNAVAILABLE, text),
-            )
-        })?;
-        let variables = UserVariables::new(permit, &secrets);
-        tenant.templates().render(&variables).map_err(|failure| {
-            tracing::info!(tenant = tenant.id().as_str(), error = %failure, "headers not rendered");
-            let text = self.what_to_enter(tenant, &failure);
-            Refused::new(Outcome::CredentialNeeded, ask_for_credential(message, &text))
-        })
-    }
-
-    /// What the user, or failing that the administrator, can do about headers that can't be made.
-    fn what_to_enter(&self, tenant: &Tenant, failure: &RenderError) -> String {
-        let page = self.page(tenant.id());
-        let missing: Vec<&str> = match failure {
-            RenderError::Missing(missing) => missing.declared().map(VariableName::as_str).collect(),
-            _ => Vec::new(),
-        };
-        match failure {
-            RenderError::Missing(_) if !missing.is_empty() => missing_text(tenant, &missing, &page),
-            RenderError::Value { name: Name::Declared(name), problem, .. } => {
-                format!(
-                    "what you entered for `{name}` can't be sent: {problem}. Open {page} to change it."
-                )
-            }
-            _ => format!("the headers for `{}` can't be made: {failure}", tenant.id().as_str()),
-        }
-    }
 }
 
 pub(super) fn invalid_message(id: Option<&Value>, refusal: &MessageError) -> Refused {
@@ -209,7 +205,8 @@ pub(super) fn invalid_message(id: Option<&Value>, refusal: &MessageError) -> Ref
     Refused::new(Outcome::Invalid, response)
 }
 
-pub(super) fn no_randomness(id: Option<&Value>, failure: NoRandomness) -> Refused {
+/// Something failed that never should: no randomness, no keys.
+pub(super) fn unable(id: Option<&Value>, failure: &dyn std::error::Error) -> Refused {
     tracing::error!(error = %failure, "a request can't be served");
     let text = "the gateway can't serve this right now: try again later";
     let response = error(StatusCode::SERVICE_UNAVAILABLE, id, code::UNAVAILABLE, text);

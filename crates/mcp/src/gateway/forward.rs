@@ -1,6 +1,6 @@
 //! From rendered headers to the backend, and its answer back to the client.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bonafide_policy::Permit;
 use bytes::Bytes;
@@ -8,12 +8,13 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::Shared;
-use super::endpoint::Refused;
+use super::credential::{Rendered, Used};
+use super::endpoint::{Refused, unable};
 use super::metrics::Outcome;
 use crate::backend::{Answer, Expected, read_answer, request_headers, response_headers};
 use crate::content::describe_content;
 use crate::message::{Kind, Message};
-use crate::refusal::{ask_for_credential, code, error};
+use crate::refusal::{code, error};
 use crate::rewrite::Rewriter;
 use crate::standard_headers::remove_standard_headers;
 use crate::{GatewayBody, Tenant};
@@ -26,20 +27,39 @@ pub(super) struct Exchange<'a> {
     pub(super) permit: &'a Permit,
     pub(super) tenant: &'a Tenant,
     pub(super) message: Option<&'a Message<'a>>,
+    /// The body of the message, as the client meant it for the backend.
+    pub(super) body: &'a Bytes,
     pub(super) rewriter: Option<Rewriter>,
     /// Whether the client can send its user to a page.
     pub(super) url: bool,
 }
 
 impl Shared {
-    pub(super) async fn forward(
+    /// Forwards `sent` if there are headers for it, and asks for what is missing if not.
+    pub(super) async fn exchange(
         &self,
         exchange: Exchange<'_>,
         parts: Parts,
-        rendered: HeaderMap,
-        body: Bytes,
+        rendered: Rendered,
+        sent: Bytes,
     ) -> Result<Response<GatewayBody>, Refused> {
-        let Exchange { permit, tenant, message, rewriter, url } = exchange;
+        let Rendered { headers, used } = rendered;
+        match headers {
+            Ok(headers) => self.forward(exchange, parts, headers, &used, sent).await,
+            Err(need) => Err(self.ask(&exchange, &need, &used, false)),
+        }
+    }
+
+    async fn forward(
+        &self,
+        mut exchange: Exchange<'_>,
+        parts: Parts,
+        rendered: HeaderMap,
+        used: &Used,
+        sent: Bytes,
+    ) -> Result<Response<GatewayBody>, Refused> {
+        let rewriter = exchange.rewriter.take();
+        let Exchange { permit, tenant, message, url, .. } = exchange;
         let tokens = self.authenticator.token_headers().cloned();
         let mut headers = request_headers(parts.headers, tokens, tenant.protected_headers());
         match message {
@@ -50,9 +70,17 @@ impl Shared {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         headers.extend(rendered);
+        if let Some(name) = tenant.assertion() {
+            let minted = self.assertions.mint(permit.user(), tenant, name, SystemTime::now());
+            let assertion = minted.map_err(|failure| {
+                let id = message.and_then(|message| message.id.as_ref());
+                unable(id, &failure)
+            })?;
+            headers.insert(name, assertion);
+        }
         let method = parts.method;
         let response =
-            self.backends.call(tenant, method.clone(), headers, body).await.map_err(|failure| {
+            self.backends.call(tenant, method.clone(), headers, sent).await.map_err(|failure| {
                 tracing::warn!(tenant = tenant.id().as_str(), error = %failure, "no answer");
                 failed(tenant, message, failure.is_timeout(), "it can't be reached")
             })?;
@@ -69,7 +97,11 @@ impl Shared {
                 body.until(expires.checked_add(LEEWAY).unwrap_or(expires))
             }
             Answer::Passed(body) => body,
-            Answer::CredentialRefused => return Err(self.credential_refused(tenant, message)),
+            Answer::CredentialRefused => {
+                let refused = self.credential_refused(&exchange, used).await;
+                let why = "it refused the gateway's credential";
+                return Err(refused.unwrap_or_else(|| failed(tenant, message, false, why)));
+            }
             Answer::Redirect => {
                 return Err(failed(tenant, message, false, "it redirects, which is not followed"));
             }
@@ -90,20 +122,6 @@ impl Shared {
         *response.status_mut() = parts.status;
         *response.headers_mut() = parts.headers;
         Ok(response)
-    }
-
-    /// A backend's 401 is about the credential that we sent it, never about the client's token.
-    fn credential_refused(&self, tenant: &Tenant, message: Option<&Message<'_>>) -> Refused {
-        tracing::info!(tenant = tenant.id().as_str(), "the backend refused a credential");
-        if tenant.secret_names().is_empty() {
-            return failed(tenant, message, false, "it refused the gateway's credential");
-        }
-        let text = format!(
-            "{} refused your stored credential. Open {} and enter a new one, then try again.",
-            tenant.title(),
-            self.page(tenant.id()),
-        );
-        Refused::new(Outcome::CredentialNeeded, ask_for_credential(message, &text))
     }
 }
 

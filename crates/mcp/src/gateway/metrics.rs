@@ -11,6 +11,7 @@ pub(super) enum Outcome {
     Invalid,
     NotFound,
     CredentialNeeded,
+    Held,
     VaultFailed,
     BackendFailed,
     BackendTimeout,
@@ -18,13 +19,14 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [(Self, &'static str); 10] = [
+    const ALL: [(Self, &'static str); 11] = [
         (Self::Forwarded, "forwarded"),
         (Self::Unauthenticated, "unauthenticated"),
         (Self::Denied, "denied"),
         (Self::Invalid, "invalid"),
         (Self::NotFound, "not_found"),
         (Self::CredentialNeeded, "credential_needed"),
+        (Self::Held, "held"),
         (Self::VaultFailed, "vault_failed"),
         (Self::BackendFailed, "backend_failed"),
         (Self::BackendTimeout, "backend_timeout"),
@@ -35,7 +37,7 @@ impl Outcome {
 /// A counter for each outcome, looked up once.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    counters: [(Outcome, Counter); 10],
+    counters: [(Outcome, Counter); 11],
 }
 
 impl Metrics {

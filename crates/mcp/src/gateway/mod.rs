@@ -2,6 +2,7 @@
 
 mod authorize;
 mod builder;
+mod credential;
 mod endpoint;
 mod forward;
 mod metrics;
@@ -18,6 +19,8 @@ use bonafide_vault::SecretStore;
 pub use builder::{BuildError, GatewayBuilder};
 use url::Url;
 
+use crate::ask::Asker;
+use crate::assertion::Assertions;
 use crate::backend::Backends;
 use crate::session::SessionKeys;
 use crate::{Limits, SharedDirectory};
@@ -41,6 +44,8 @@ struct Shared {
     public_url: Url,
     hosts: AllowedHosts,
     sessions: SessionKeys,
+    asker: Asker,
+    assertions: Assertions,
     limits: Limits,
     backends: Backends,
     metrics: Metrics,
@@ -72,11 +77,5 @@ impl Shared {
             Some(title) => resource.with_name(title),
             None => resource,
         })
-    }
-
-    /// Where a user enters credentials for the tenant.
-    fn page(&self, tenant: &TenantId) -> String {
-        let base = self.public_url.as_str().trim_end_matches('/');
-        format!("{base}/connections/{}", tenant.as_str())
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use bonafide_policy::TenantId;
 use bonafide_tower::{ProtectedResource, WELL_KNOWN};
@@ -14,6 +15,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use tower_service::Service;
 
+use super::endpoint::unable;
 use super::{Gateway, Shared};
 use crate::GatewayBody;
 use crate::refusal::{code, error};
@@ -43,6 +45,7 @@ where
                     shared.endpoint(tenant, parts, body).await
                 }
                 Some(Route::Metadata(tenant)) => shared.metadata(tenant, &parts),
+                None if parts.uri.path() == "/.well-known/jwks.json" => shared.keys(&parts),
                 // Clients look for metadata in several places, without a token.
                 None if parts.uri.path().starts_with("/.well-known/") => not_found(),
                 None => shared.endpoint(None, parts, body).await,
@@ -84,6 +87,25 @@ impl Shared {
         }
         let mut response = Response::new(GatewayBody::full(resource.document()));
         response.headers_mut().extend(ProtectedResource::document_headers());
+        response
+    }
+}
+
+impl Shared {
+    /// The keys that verify our assertions. Public, as every key of an issuer is.
+    fn keys(&self, parts: &Parts) -> Response<GatewayBody> {
+        if parts.method != Method::GET && parts.method != Method::HEAD {
+            return method_not_allowed("GET, HEAD");
+        }
+        let document = match self.assertions.document(SystemTime::now()) {
+            Ok(document) => document,
+            Err(failure) => return *unable(None, &failure).response,
+        };
+        let mut response = Response::new(GatewayBody::full(document.as_bytes().to_vec()));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
     }
 }

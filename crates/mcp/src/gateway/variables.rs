@@ -2,11 +2,13 @@
 
 use std::cell::OnceCell;
 
-use bonafide_claims::{Groups, UserId, VerifiedUser};
+use bonafide_claims::{Groups, VerifiedUser};
 use bonafide_headers::{Builtin, ClaimPath, Value, Variables};
 use bonafide_policy::Permit;
 use bonafide_vault::Secrets;
 use secrecy::SecretString;
+
+use crate::assertion::user_id;
 
 /// The verified user, the tenant, and what the vault holds for the two.
 pub(super) struct UserVariables<'a> {
@@ -53,16 +55,5 @@ impl Variables for UserVariables<'_> {
 
     fn declared(&self, index: usize) -> Option<&SecretString> {
         self.secrets.get(index)
-    }
-}
-
-/// Issuer and subject in one text. An issuer has no `#` (OpenID Connect Discovery, section 2: no fragment), so the
-/// first one ends it.
-fn user_id(id: &UserId) -> String {
-    match id.directory() {
-        Some(directory) => {
-            format!("{}#{}/{}", id.issuer(), directory.as_str(), id.subject().as_str())
-        }
-        None => format!("{}#{}", id.issuer(), id.subject().as_str()),
     }
 }

@@ -13,7 +13,7 @@ use bonafide_policy::Permit;
 use serde::de::IgnoredAny;
 
 pub(crate) use events::{EventError, EventRewriter};
-pub(crate) use probe::Probe;
+pub(crate) use probe::{Probe, random_name};
 
 use crate::json::{self, Edits, JsonError, folds_to};
 use crate::message::{Message, NamedKind};

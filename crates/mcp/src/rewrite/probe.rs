@@ -74,7 +74,8 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(rest)
 }
 
-fn random_name(len: usize) -> Result<String, NoRandomness> {
+/// A name that nobody can guess.
+pub(crate) fn random_name(len: usize) -> Result<String, NoRandomness> {
     let mut bytes = vec![0; len];
     SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandomness)?;
     let letter = |byte: &u8| LETTERS.get(usize::from(byte % 32)).copied().map(char::from);

@@ -44,7 +44,7 @@ pub struct Config {
     pub vault: VaultConfig,
     /// The tenants and the policy.
     pub directory: Directory,
-    /// The client that the portal signs users in with.
+    /// How users sign in to the portal. Without, its pages only say how to use the API.
     pub portal: Option<PortalConfig>,
     /// Everything but tenants and policy, to see whether a changed file needs a restart.
     pub(crate) fixed: String,
@@ -127,7 +127,7 @@ fn read(
     let mut known: Vec<_> = issuers.iter().map(|it| it.trusted.issuer().clone()).collect();
     known.extend(trusted_hop.iter().map(|hop| hop.issuer().clone()));
     let policy = policy::read(root, &known, &tenants.ids, problems);
-    let portal = portal::read(root, environment, problems);
+    let portal = portal::read(root, environment, &issuers, problems);
     Some(Config {
         listen: listen?,
         public_url: public_url?,
@@ -186,15 +186,11 @@ impl Config {
                 tenant.id().as_str()
             )
         });
-        let portal = self
-            .portal
-            .as_ref()
-            .map(|_| "`portal`: has no effect yet, there is no sign-in for browsers".to_owned());
         let hop = self.trusted_hop.as_ref().map(|_| {
             "`trusted_hop`: its users are known by its word only; whoever learns its secret and connects from its \
              addresses can be any of them"
                 .to_owned()
         });
-        in_the_clear.chain(portal).chain(hop).collect()
+        in_the_clear.chain(hop).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! `[tenants.*]`
 
 use bonafide_headers::{CompileErrors, Declaration, Templates, Variable, VariableName};
-use bonafide_mcp::Tenant;
+use bonafide_mcp::{Tenant, TenantError};
 use bonafide_policy::TenantId;
 use toml::de::DeValue;
 
@@ -53,6 +53,7 @@ fn tenant(
     let title = section.string(problems, "title");
     let found = section.required(problems, "url", "\"https://…/mcp\"");
     let url = found.as_ref().and_then(|found| values::url(found, problems));
+    let assertion = section.string(problems, "assertion");
     let templates = templates(section, environment, problems);
     let tenant = match Tenant::new(id?, url?, templates?) {
         Ok(tenant) => tenant,
@@ -61,10 +62,19 @@ fn tenant(
             return None;
         }
     };
-    Some(match title {
+    let tenant = match title {
         Some(title) => tenant.with_title(title.value),
         None => tenant,
-    })
+    };
+    let Some(found) = assertion else { return Some(tenant) };
+    let header = found.value.parse().map_err(|_| TenantError::Assertion);
+    match header.and_then(|header| tenant.with_assertion(header)) {
+        Ok(tenant) => Some(tenant),
+        Err(error) => {
+            found.problem(problems, error.to_string());
+            None
+        }
+    }
 }
 
 fn templates(

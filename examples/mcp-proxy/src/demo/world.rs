@@ -16,6 +16,9 @@ use tokio::task::JoinHandle;
 /// What the configuration calls us, and tokens must be for.
 pub(crate) const AUDIENCE: &str = "api://bonafide-demo";
 
+/// What the identity provider calls the page.
+const CLIENT: &str = "bonafide-demo";
+
 /// Alice is in both groups, Bob in one, Carol in none.
 pub(crate) const USERS: [(&str, &[&str]); 3] =
     [("alice", &["MCP-GitHub", "MCP-Jira"]), ("bob", &["MCP-GitHub"]), ("carol", &[])];
@@ -39,6 +42,8 @@ impl World {
         let backends = [McpBackend::start().await, McpBackend::start().await];
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let origin = format!("http://{}", listener.local_addr()?);
+        // A client without a secret: PKCE is enough.
+        idp.add_client(CLIENT, None, &format!("{origin}/connections/-/callback"));
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("bonafide.toml");
         write_key(&directory.path().join("vault.key"))?;
@@ -80,7 +85,7 @@ impl World {
     pub(crate) fn invite(&self) {
         let (origin, token_endpoint) = (&self.origin, self.idp.token_endpoint());
         println!("\nIt stays up for you to try. Ctrl-C ends it.\n");
-        println!("  the page           {origin}/connections/github");
+        println!("  the page           {origin}/connections");
         println!("  the configuration  {}", self.directory.path().join("bonafide.toml").display());
         println!("\nWhat each user may reach, and has entered:\n");
         for (user, _) in USERS {
@@ -146,6 +151,9 @@ title  = "User name"
 secret = false
 [tenants.jira.variables.JIRA_TOKEN]
 title  = "API token"
+
+[portal]
+client_id = "{CLIENT}"
 
 [[policy.rules]]
 id      = "github-team"

@@ -1,4 +1,4 @@
-//! The pages: what a tenant needs, and how to enter it.
+//! The pages where nobody can sign in: what a tenant needs, and how to enter it by the API.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use bonafide_mcp::Tenant;
 
 use crate::portal::Shared;
 
-const STYLE: &str = include_str!("../templates/style.css");
+const STYLE: &str = include_str!("../../templates/style.css");
 
 /// No script, nothing from elsewhere, no frame around it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; \
                                        form-action 'none'; frame-ancestors 'none'";
 
 #[derive(Template)]
-#[template(path = "overview.html")]
+#[template(path = "plain/overview.html")]
 struct Overview {
     list_url: String,
 }
 
 #[derive(Template)]
-#[template(path = "tenant.html")]
+#[template(path = "plain/tenant.html")]
 struct TenantPage<'a> {
     title: &'a str,
     endpoint: String,
@@ -37,7 +37,7 @@ struct Entry<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "unknown.html")]
+#[template(path = "plain/unknown.html")]
 struct Unknown;
 
 pub(crate) async fn overview(State(shared): State<Arc<Shared>>) -> Response {

@@ -1,0 +1,333 @@
+//! `/connections/{tenant}`: what a tenant needs from this user.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use bonafide_headers::ValueError;
+use bonafide_mcp::{Directory, Tenant};
+use bonafide_policy::{DenialKind, Permit};
+use bonafide_vault::{SecretStatus, VaultError};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::date::day;
+use super::form::Form;
+use super::overview::{Condition, describe};
+use super::{Frame, page_with, problem, stranger};
+use crate::Texts;
+use crate::portal::{Browser, Shared};
+use crate::session::{Session, Visitor};
+use crate::state::{Connection, Field};
+use crate::texts::fill;
+
+#[derive(Template)]
+#[template(path = "connection.html")]
+struct ConnectionPage<'a> {
+    f: Frame<'a>,
+    id: &'a str,
+    text: String,
+    condition: Condition,
+    sentence: String,
+    endpoint: String,
+    done: Option<String>,
+    general: Option<String>,
+    failed: bool,
+    fields: Vec<Input<'a>>,
+}
+
+/// One variable of the form.
+struct Input<'a> {
+    name: &'a str,
+    title: &'a str,
+    description: Option<&'a str>,
+    required: bool,
+    secret: bool,
+    /// A value is stored, be it one that has expired.
+    stored: bool,
+    /// Since when, until when, and what the backend said.
+    status: String,
+    trouble: bool,
+    value: Option<String>,
+    choices: Vec<(&'a str, bool)>,
+    default: Option<String>,
+    pattern: Option<&'a str>,
+    remove_label: String,
+    error: Option<String>,
+    unreadable: bool,
+}
+
+/// What a form came to, shown above it.
+#[derive(Default)]
+struct Outcome {
+    /// What is wrong with single fields, by name.
+    errors: Vec<(String, String)>,
+    /// What is wrong with all of it.
+    general: Option<String>,
+    /// What was typed into fields that are not secret.
+    typed: Vec<(String, String)>,
+    done: Option<String>,
+}
+
+/// The tenant and the permit, or a page that says why there is none.
+pub(super) fn permit<'d>(
+    shared: &Shared,
+    browser: &Browser,
+    session: &Session,
+    directory: &'d Directory,
+    tenant: &str,
+) -> Result<(&'d Tenant, Permit), Box<Response>> {
+    let t = &browser.look.texts;
+    let refuse = |status, title: &str, text: &str| {
+        Box::new(problem(shared, browser, Some(session), status, title, text.to_owned()))
+    };
+    let Some(tenant) = directory.tenant(tenant) else {
+        return Err(refuse(StatusCode::NOT_FOUND, &t.not_found_title, &t.not_found_text));
+    };
+    directory.policy().permit(&session.user, tenant.id()).map(|permit| (tenant, permit)).map_err(
+        |denial| {
+            tracing::info!(tenant = tenant.id().as_str(), %denial, "denied a page");
+            let text = match denial.kind() {
+                DenialKind::GroupsUnknown(_) => &t.denied_groups,
+                DenialKind::DeniedBy(_) => &t.denied_by_rule,
+                _ => &t.denied_text,
+            };
+            let title = fill(&t.denied_title, &[("tenant", tenant.title())]);
+            refuse(StatusCode::FORBIDDEN, &title, text)
+        },
+    )
+}
+
+pub(super) fn vault_failed(
+    shared: &Shared,
+    browser: &Browser,
+    session: &Session,
+    error: &VaultError,
+) -> Response {
+    tracing::error!(%error, "the vault failed");
+    let (t, status) = (&browser.look.texts, StatusCode::SERVICE_UNAVAILABLE);
+    let text = t.vault_text.clone().into_owned();
+    problem(shared, browser, Some(session), status, &t.vault_title, text)
+}
+
+pub(crate) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Extension(browser): Extension<Arc<Browser>>,
+    Extension(visitor): Extension<Visitor>,
+    Path(tenant): Path<String>,
+    uri: Uri,
+) -> Response {
+    let Visitor::User(session) = &visitor else {
+        let to = uri.path_and_query().map_or("/connections", |to| to.as_str());
+        return stranger(&shared, &browser, &visitor, to);
+    };
+    let directory = shared.directory.load();
+    let (tenant, permit) = match permit(&shared, &browser, session, &directory, &tenant) {
+        Ok(found) => found,
+        Err(page) => return *page,
+    };
+    match Connection::read(&shared.secrets, tenant, &permit).await {
+        Ok(connection) => {
+            let done = done(&browser.look.texts, &connection, uri.query().unwrap_or_default());
+            let outcome = Outcome { done, ..Outcome::default() };
+            page(&shared, &browser, session, &connection, &outcome)
+        }
+        Err(error) => vault_failed(&shared, &browser, session, &error),
+    }
+}
+
+/// What a form has done, after its redirect. Whoever makes such a link up makes a sentence appear, and nothing else.
+fn done(t: &Texts, connection: &Connection<'_>, query: &str) -> Option<String> {
+    let title = connection.tenant.title();
+    let text = match query {
+        "removed" => &t.removed,
+        "saved" if !connection.is_complete() => &t.saved_incomplete,
+        "saved" => &t.saved,
+        _ => return None,
+    };
+    Some(fill(text, &[("tenant", title)]))
+}
+
+pub(crate) async fn save(
+    State(shared): State<Arc<Shared>>,
+    Extension(browser): Extension<Arc<Browser>>,
+    Extension(visitor): Extension<Visitor>,
+    Path(tenant): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Visitor::User(session) = &visitor else {
+        return stranger(&shared, &browser, &visitor, uri.path());
+    };
+    let form = match Form::read(&shared, &browser, session, &headers, &body) {
+        Ok(form) => form,
+        Err(page) => return *page,
+    };
+    let directory = shared.directory.load();
+    let (tenant, permit) = match permit(&shared, &browser, session, &directory, &tenant) {
+        Ok(found) => found,
+        Err(page) => return *page,
+    };
+    let connection = match Connection::read(&shared.secrets, tenant, &permit).await {
+        Ok(connection) => connection,
+        Err(error) => return vault_failed(&shared, &browser, session, &error),
+    };
+    let changes = match changes(&browser.look.texts, &connection, &form) {
+        Ok(changes) => changes,
+        Err(outcome) => return page(&shared, &browser, session, &connection, &outcome),
+    };
+    let vault = shared.secrets.open(&permit);
+    for (field, change) in changes {
+        let (tenant, name) = (permit.tenant().as_str(), field.name.as_str());
+        let stored = match change {
+            Change::Write(value) => vault.write(field.name, value).await,
+            Change::Remove => vault.remove(field.name).await.map(drop),
+        };
+        if let Err(error) = stored {
+            return vault_failed(&shared, &browser, session, &error);
+        }
+        tracing::info!(tenant, name, "changed a variable");
+    }
+    Redirect::to(&format!("/connections/{}?saved", permit.tenant().as_str())).into_response()
+}
+
+enum Change {
+    Write(SecretString),
+    Remove,
+}
+
+/// What a form asks to be changed, or what is wrong with it: then nothing is changed at all.
+fn changes<'c, 't>(
+    t: &Texts,
+    connection: &'c Connection<'t>,
+    form: &Form,
+) -> Result<Vec<(&'c Field<'t>, Change)>, Outcome> {
+    let mut outcome = Outcome::default();
+    let mut changes = Vec::new();
+    for field in &connection.fields {
+        let variable = field.variable;
+        let name = variable.name().as_str();
+        let Some(typed) = form.get(&format!("v-{name}")) else { continue };
+        // A person's field is one line, and white space around it was copied along.
+        let typed = typed.expose_secret().trim();
+        if !variable.is_secret() {
+            outcome.typed.push((name.to_owned(), typed.to_owned()));
+        }
+        if field.value.as_deref() == Some(typed) {
+            continue;
+        }
+        if typed.is_empty() {
+            // What is shown in its field and was emptied is meant to go; a secret's field is always empty.
+            match field.value {
+                Some(_) if variable.is_required() => {
+                    outcome.errors.push((name.to_owned(), t.value_empty.clone().into_owned()));
+                }
+                Some(_) => changes.push((field, Change::Remove)),
+                None => {}
+            }
+            continue;
+        }
+        let typed = SecretString::from(typed);
+        match variable.check(&typed) {
+            Ok(()) => changes.push((field, Change::Write(typed))),
+            Err(error) => {
+                outcome.errors.push((name.to_owned(), wrong(t, variable.is_secret(), error)))
+            }
+        }
+    }
+    if outcome.errors.is_empty() && changes.is_empty() && connection.missing().next().is_some() {
+        outcome.general = Some(t.nothing_entered.clone().into_owned());
+    }
+    if outcome.errors.is_empty() && outcome.general.is_none() { Ok(changes) } else { Err(outcome) }
+}
+
+/// What is wrong with a value, in words.
+fn wrong(t: &Texts, secret: bool, error: ValueError) -> String {
+    let number = |count: usize| count.to_string();
+    let text = match error {
+        ValueError::Empty => t.value_empty.clone().into_owned(),
+        ValueError::TooShort { min } => fill(&t.value_short, &[("min", &number(min))]),
+        ValueError::TooLong { max } => fill(&t.value_long, &[("max", &number(max))]),
+        ValueError::ControlCharacter | ValueError::TrailingLineBreak => {
+            t.value_control.clone().into_owned()
+        }
+        ValueError::NotAChoice => t.value_choice.clone().into_owned(),
+        ValueError::PatternMismatch => t.value_pattern.clone().into_owned(),
+        _ => t.value_wrong.clone().into_owned(),
+    };
+    if secret { format!("{text} {}", t.enter_again) } else { text }
+}
+
+fn page(
+    shared: &Shared,
+    browser: &Browser,
+    session: &Session,
+    connection: &Connection<'_>,
+    outcome: &Outcome,
+) -> Response {
+    let t = &browser.look.texts;
+    let tenant = connection.tenant;
+    let (condition, sentence) = describe(t, connection);
+    let title = fill(&t.connect_title, &[("tenant", tenant.title())]);
+    let failed = outcome.general.is_some() || !outcome.errors.is_empty();
+    let page = ConnectionPage {
+        f: Frame::new(shared, browser, Some(session), &title),
+        id: tenant.id().as_str(),
+        text: fill(&t.connect_text, &[("tenant", tenant.title())]),
+        condition,
+        sentence,
+        endpoint: shared.endpoint(tenant.id()),
+        done: outcome.done.clone(),
+        general: outcome.general.clone(),
+        failed,
+        fields: connection
+            .fields
+            .iter()
+            .map(|field| input(t, tenant.title(), field, outcome))
+            .collect(),
+    };
+    page_with(if failed { StatusCode::BAD_REQUEST } else { StatusCode::OK }, &page)
+}
+
+fn input<'a>(t: &Texts, tenant: &str, field: &'a Field<'_>, outcome: &Outcome) -> Input<'a> {
+    let variable = field.variable;
+    let name = variable.name().as_str();
+    let of = |pairs: &[(String, String)]| {
+        pairs.iter().find(|(of, _)| of == name).map(|(_, text)| text.clone())
+    };
+    let value = of(&outcome.typed).or_else(|| field.value.clone());
+    let choices =
+        variable.choices().map(|choice| (choice, value.as_deref() == Some(choice))).collect();
+    let default = variable.default_value().filter(|_| !field.status.is_set());
+    Input {
+        name,
+        title: variable.title(),
+        description: variable.description(),
+        required: variable.is_required(),
+        secret: variable.is_secret(),
+        stored: field.status.updated_at().is_some(),
+        status: status(t, tenant, &field.status),
+        trouble: field.status.needs_attention(),
+        value,
+        choices,
+        default: default.map(|value| fill(&t.default_hint, &[("value", value)])),
+        pattern: variable.pattern(),
+        remove_label: fill(&t.remove_what, &[("variable", variable.title())]),
+        error: of(&outcome.errors),
+        unreadable: field.unreadable,
+    }
+}
+
+/// Since when a value is stored, until when, and whether the backend refused it.
+fn status(t: &Texts, tenant: &str, status: &SecretStatus) -> String {
+    let date = |text: &str, time| fill(text, &[("date", &day(time)), ("tenant", tenant)]);
+    let since = status.updated_at().map(|time| date(&t.stored_since, time));
+    let until = if status.is_expired() { &t.expired_since } else { &t.stored_until };
+    let until = status.expires_at().map(|time| date(until, time));
+    let refused = status.refused_at().map(|time| date(&t.refused_since, time));
+    [since, until, refused].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,9 @@
+//! The pages, as a browser without JavaScript uses them, and as somebody uses them who means no good.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod browser;
+mod forms;
+mod look;
+mod sessions;
+mod sign_in;
+mod world;

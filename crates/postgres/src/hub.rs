@@ -1,0 +1,182 @@
+//! Hearing of changes that others make.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::{AsyncMessage, Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::cache::SharedCache;
+use crate::error::OpenError;
+
+/// For how long a change by another gateway may go unseen, whatever happens to connections and servers.
+///
+/// It is usually seen within some milliseconds. The bound holds because nothing at hand is believed unless the
+/// server has answered on the connection that listens since then: what was announced before that has arrived.
+pub const MAX_STALENESS: Duration = Duration::from_secs(1);
+
+/// How often the server is asked whether it is still there.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// How long to wait before another attempt to listen.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// How long making the connection may take, with TLS and all.
+const CONNECT: Duration = Duration::from_secs(10);
+
+const SECRETS: &str = "bonafide_secrets";
+
+/// Those who want to hear of changes, and whether all of them are heard.
+pub(crate) struct Hub {
+    started: Instant,
+    /// Until when what is at hand may be believed, in nanoseconds after `started`.
+    heard_until: AtomicU64,
+    caches: Mutex<Vec<Weak<SharedCache>>>,
+}
+
+impl Hub {
+    pub(crate) fn new() -> Self {
+        let (heard_until, caches) = (AtomicU64::new(0), Mutex::default());
+        Self { started: Instant::now(), heard_until, caches }
+    }
+
+    /// Tells `cache` of changes from now on.
+    pub(crate) fn add(&self, cache: &Arc<SharedCache>) {
+        let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        caches.retain(|cache| cache.strong_count() > 0);
+        caches.push(Arc::downgrade(cache));
+    }
+
+    /// Whether every change up to [`MAX_STALENESS`] ago has been heard of.
+    pub(crate) fn hears(&self) -> bool {
+        let until = Duration::from_nanos(self.heard_until.load(Ordering::SeqCst));
+        self.started.elapsed() < until
+    }
+
+    /// The server answered, on the connection that listens, to what it was asked at `asked`.
+    fn heard(&self, asked: Instant) {
+        let until = asked.duration_since(self.started) + MAX_STALENESS;
+        let until = u64::try_from(until.as_nanos()).unwrap_or(u64::MAX);
+        self.heard_until.store(until, Ordering::SeqCst);
+    }
+
+    /// Anything may have changed.
+    fn missed(&self) {
+        self.each(SharedCache::forget_all);
+    }
+
+    fn notified(&self, channel: &str, payload: &str) {
+        if channel == SECRETS {
+            self.each(|cache| cache.notified(payload));
+        }
+    }
+
+    fn each(&self, tell: impl Fn(&SharedCache)) {
+        let caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        caches.iter().filter_map(Weak::upgrade).for_each(|cache| tell(&cache));
+    }
+}
+
+/// The connection that listens. It is made when it is first needed, and again whenever it breaks.
+pub(crate) struct Listener {
+    runtime: Handle,
+    config: Config,
+    tls: MakeRustlsConnect,
+    task: OnceLock<JoinHandle<()>>,
+}
+
+impl Listener {
+    pub(crate) fn new(runtime: Handle, config: Config, tls: MakeRustlsConnect) -> Self {
+        Self { runtime, config, tls, task: OnceLock::new() }
+    }
+
+    pub(crate) fn start(&self, hub: &Arc<Hub>) {
+        self.task.get_or_init(|| {
+            let (config, tls, hub) = (self.config.clone(), self.tls.clone(), Arc::clone(hub));
+            self.runtime.spawn(async move { run(&config, &tls, &hub).await })
+        });
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+}
+
+async fn run(config: &Config, tls: &MakeRustlsConnect, hub: &Hub) {
+    let mut lost = false;
+    loop {
+        let Err(error) = listen(config, tls, hub, &mut lost).await;
+        if !lost {
+            lost = true;
+            tracing::warn!(%error, "not listening for changes: each read asks the database until it is");
+        }
+        sleep(RETRY).await;
+    }
+}
+
+/// Listens for as long as the connection lasts.
+async fn listen(
+    config: &Config,
+    tls: &MakeRustlsConnect,
+    hub: &Hub,
+    lost: &mut bool,
+) -> Result<std::convert::Infallible, OpenError> {
+    let (client, mut connection) = match timeout(CONNECT, config.connect(tls.clone())).await {
+        Ok(connected) => connected?,
+        Err(_) => return Err(OpenError::Slow { limit: CONNECT }),
+    };
+    // What the server sends is taken in the order in which it comes: a change before the answer to a question
+    // that was asked after it.
+    let receive = async {
+        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notification(notification) = message? {
+                hub.notified(notification.channel(), notification.payload());
+            }
+        }
+        Err(OpenError::Connect { reason: "the connection was closed".to_owned() })
+    };
+    let (receive, beat) = (pin!(receive), pin!(beat(&client, hub, lost)));
+    tokio::select! {
+        biased;
+        ended = receive => ended,
+        ended = beat => ended,
+    }
+}
+
+async fn beat(
+    client: &Client,
+    hub: &Hub,
+    lost: &mut bool,
+) -> Result<std::convert::Infallible, OpenError> {
+    within(client.batch_execute("LISTEN bonafide_secrets")).await?;
+    hub.missed();
+    loop {
+        let asked = Instant::now();
+        within(client.batch_execute("")).await?;
+        hub.heard(asked);
+        if std::mem::take(lost) {
+            tracing::info!("listening for changes again");
+        }
+        sleep(BEAT).await;
+    }
+}
+
+/// A server that takes longer than this to say nothing is not there.
+async fn within<T>(
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, OpenError> {
+    match timeout(MAX_STALENESS, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(OpenError::Slow { limit: MAX_STALENESS }),
+    }
+}
