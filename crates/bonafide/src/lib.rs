@@ -16,8 +16,10 @@
 //! | `axum` | no | [`tower`] | the extractor `User` |
 //! | `policy` | no | `policy` | user, tenant and tool to `Permit` or `Denial` |
 //! | `vault` | no | `vault` | per-user secrets: trait, sealing, in-memory store |
+//! | `keyring` | no | `vault` | master keys from the keyring of a Linux desktop |
 //! | `sqlite` | no | `sqlite` | secrets, policy and audit in an SQLite file |
-//! | `postgres` | no | `postgres` | secrets in PostgreSQL, for several gateways |
+//! | `openbao` | no | `openbao` | secrets in OpenBao or HashiCorp Vault |
+//! | `postgres` | no | `postgres` | secrets, policy and audit in PostgreSQL |
 //! | `headers` | no | `headers` | header templates to `HeaderMap` |
 //! | `mcp` | no | `mcp` | the MCP gateway as a tower service |
 //! | `portal` | no | `portal` | where users enter their credentials |
@@ -31,6 +33,8 @@ pub use bonafide_headers as headers;
 pub use bonafide_jwks as jwks;
 #[cfg(feature = "mcp")]
 pub use bonafide_mcp as mcp;
+#[cfg(feature = "openbao")]
+pub use bonafide_openbao as openbao;
 #[cfg(feature = "policy")]
 pub use bonafide_policy as policy;
 #[cfg(feature = "portal")]

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client, Config};
@@ -31,6 +32,8 @@ const RETRY: Duration = Duration::from_millis(200);
 const CONNECT: Duration = Duration::from_secs(10);
 
 const SECRETS: &str = "bonafide_secrets";
+const MAPPING: &str = "bonafide_mapping";
+const LISTEN: &str = "LISTEN bonafide_secrets; LISTEN bonafide_mapping";
 
 /// Those who want to hear of changes, and whether all of them are heard.
 pub(crate) struct Hub {
@@ -38,12 +41,18 @@ pub(crate) struct Hub {
     /// Until when what is at hand may be believed, in nanoseconds after `started`.
     heard_until: AtomicU64,
     caches: Mutex<Vec<Weak<SharedCache>>>,
+    /// How often the mapping may have changed. 0 until the server is listened to for the first time.
+    mapping: watch::Sender<u64>,
 }
 
 impl Hub {
     pub(crate) fn new() -> Self {
-        let (heard_until, caches) = (AtomicU64::new(0), Mutex::default());
-        Self { started: Instant::now(), heard_until, caches }
+        Self {
+            started: Instant::now(),
+            heard_until: AtomicU64::new(0),
+            caches: Mutex::default(),
+            mapping: watch::Sender::new(0),
+        }
     }
 
     /// Tells `cache` of changes from now on.
@@ -66,15 +75,37 @@ impl Hub {
         self.heard_until.store(until, Ordering::SeqCst);
     }
 
+    /// The version of the mapping that is read from now on. Waits up to `limit` for the server to be listened to, so
+    /// that what is read then is not taken for outdated when it is.
+    pub(crate) async fn mapping_version(&self, limit: Duration) -> u64 {
+        let mut versions = self.mapping.subscribe();
+        let listened = timeout(limit, versions.wait_for(|version| *version > 0)).await;
+        // The sender is ours. If nobody listens, whoever reads finds out why.
+        listened.ok().and_then(Result::ok).map_or(0, |version| *version)
+    }
+
+    /// Waits until the mapping may be another one than `version`.
+    pub(crate) async fn mapping_after(&self, version: u64) {
+        let mut versions = self.mapping.subscribe();
+        let _ = versions.wait_for(|now| *now != version).await;
+    }
+
     /// Anything may have changed.
     fn missed(&self) {
         self.each(SharedCache::forget_all);
+        self.mapping_changed();
     }
 
     fn notified(&self, channel: &str, payload: &str) {
-        if channel == SECRETS {
-            self.each(|cache| cache.notified(payload));
+        match channel {
+            SECRETS => self.each(|cache| cache.notified(payload)),
+            MAPPING => self.mapping_changed(),
+            _ => {}
         }
+    }
+
+    fn mapping_changed(&self) {
+        self.mapping.send_modify(|version| *version += 1);
     }
 
     fn each(&self, tell: impl Fn(&SharedCache)) {
@@ -94,6 +125,11 @@ pub(crate) struct Listener {
 impl Listener {
     pub(crate) fn new(runtime: Handle, config: Config, tls: MakeRustlsConnect) -> Self {
         Self { runtime, config, tls, task: OnceLock::new() }
+    }
+
+    /// Where all that this database needs is run.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     pub(crate) fn start(&self, hub: &Arc<Hub>) {
@@ -158,7 +194,7 @@ async fn beat(
     hub: &Hub,
     lost: &mut bool,
 ) -> Result<std::convert::Infallible, OpenError> {
-    within(client.batch_execute("LISTEN bonafide_secrets")).await?;
+    within(client.batch_execute(LISTEN)).await?;
     hub.missed();
     loop {
         let asked = Instant::now();

@@ -1,7 +1,8 @@
-//! Sealed per-user secrets in PostgreSQL: the store of `bonafide-vault` for many gateways side by side.
+//! Secrets, policy and audit in PostgreSQL: the store for many gateways side by side.
 //!
-//! [`PostgresVault`] keeps what [`bonafide_vault`] seals. It sees no key and no value. It needs Tokio, and
-//! PostgreSQL 11 or later.
+//! [`PostgresVault`] keeps what [`bonafide_vault`] seals; it sees no key and no value. [`PostgresMapping`] is the
+//! database form of a policy, `group_tenant_mapping`. [`PostgresAudit`] writes decisions down. [`Postgres`] is the
+//! database that all three share. It needs Tokio, and PostgreSQL 11 or later.
 //!
 //! # Quick start
 //!
@@ -34,13 +35,25 @@
 //!   SQL, and every gateway listens (`LISTEN`, `NOTIFY`). What another one has changed is usually seen within
 //!   milliseconds, and always within [`MAX_STALENESS`]: a row at hand is believed only if the server has answered,
 //!   on the connection that listens, within that time. While it does not, each read asks the database.
+//! * **Policy**: a change of the table, also with SQL, wakes the [`Reloader`](bonafide_policy::Reloader) of every
+//!   gateway. All rows are read in one statement: as of one moment, or not at all.
+//! * **Audit**: decisions that come together are one statement. While the database is away they wait, up to half a
+//!   minute and as long as the queue has room; each is written once, or counted as lost.
 //! * **Connections** are made when they are needed, at most [`DEFAULT_CONNECTIONS`], and replaced when they break.
 //!   After the server was away, the next use finds it. A read whose connection breaks is tried once more.
 //! * **Time limits**: [`DEFAULT_TIME_LIMIT`] for a connection, and the same for a statement, kept by the server
 //!   and by us.
 //! * **Tables** are in the schema `bonafide`, and are made and brought up to date at the first use, under an advisory
-//!   lock. Tables of a newer version are refused. A role that only uses tables that are up to date needs
-//!   `USAGE` on the schema, `SELECT` on `schema_version`, and `SELECT`, `INSERT`, `UPDATE`, `DELETE` on `secrets`.
+//!   lock. Tables of a newer version are refused.
+//!
+//! A role for gateways need not own the tables, once they are up to date:
+//!
+//! ```sql
+//! GRANT USAGE ON SCHEMA bonafide TO gateway;
+//! GRANT SELECT ON bonafide.schema_version, bonafide.group_tenant_mapping TO gateway;
+//! GRANT SELECT, INSERT, UPDATE, DELETE ON bonafide.secrets TO gateway;
+//! GRANT INSERT ON bonafide.audit TO gateway;
+//! ```
 //!
 //! Listening takes a connection of its own and does not work through a pooler that hands connections from
 //! one statement to the next (PgBouncer in mode `transaction`). A standby is refused: what it answers was true some
@@ -50,7 +63,7 @@
 //!
 //! * The way to the server is encrypted, and the server has to show a certificate for its name, unless it is on
 //!   this machine or `sslmode=disable` is written: [`Address`] has the rules. Who can answer in the server's place
-//!   can make secrets unknown, and change what is not sealed.
+//!   can make secrets unknown, and change what is not sealed: who may reach what.
 //! * Whoever reads the database, its dumps or its log sees who has a secret for which tenant, under which name and
 //!   since when, and no value. A row that was altered or moved does not open.
 //! * Whoever may connect to the same database may listen: notifications hold a digest, so that they say that something
@@ -62,9 +75,11 @@
 //!   PostgreSQL can index.
 
 mod address;
+mod audit;
 mod cache;
 mod error;
 mod hub;
+mod mapping;
 mod pool;
 mod rows;
 mod schema;
@@ -72,8 +87,10 @@ mod tls;
 mod vault;
 
 pub use address::{Address, AddressError};
+pub use audit::PostgresAudit;
 pub use error::OpenError;
 pub use hub::MAX_STALENESS;
+pub use mapping::PostgresMapping;
 pub use pool::{BuildError, DEFAULT_CONNECTIONS, DEFAULT_TIME_LIMIT, Postgres, PostgresBuilder};
 pub use rows::MAX_KEY_LEN;
 pub use vault::{DEFAULT_CACHED_OWNERS, PostgresVault};

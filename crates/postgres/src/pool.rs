@@ -20,8 +20,10 @@ use tokio_postgres::{Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::{Address, Host};
+use crate::audit::PostgresAudit;
 use crate::error::OpenError;
 use crate::hub::{Hub, Listener};
+use crate::mapping::PostgresMapping;
 use crate::vault::PostgresVault;
 use crate::{schema, tls};
 
@@ -88,6 +90,9 @@ pub enum BuildError {
     /// There is no Tokio runtime here.
     #[error("there is no Tokio runtime here: call this from inside one")]
     NoRuntime,
+    /// The system has no random numbers.
+    #[error("the system has no random numbers")]
+    Random,
     /// The pool cannot be made.
     #[error("the pool of connections cannot be made")]
     Pool {
@@ -128,6 +133,21 @@ impl Postgres {
     #[must_use]
     pub fn vault(&self) -> PostgresVault {
         PostgresVault::new(self.clone())
+    }
+
+    /// The policy in this database: the table `group_tenant_mapping`.
+    #[must_use]
+    pub fn mapping(&self) -> PostgresMapping {
+        PostgresMapping::new(self.clone())
+    }
+
+    /// The audit in this database.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Random`] if the system has no random numbers, which name a sink.
+    pub fn audit(&self) -> Result<PostgresAudit, BuildError> {
+        PostgresAudit::new(self.clone(), self.inner.listener.runtime().clone())
     }
 
     /// Connects, and makes the tables or brings them up to date. Need not be called: the first use does the
@@ -172,10 +192,10 @@ impl Postgres {
     }
 
     /// Gives the connection back, unless it is not worth it.
-    fn settled<T>(
+    pub(crate) fn settled<T, E: Into<OpenError>>(
         &self,
         client: Client,
-        answer: Result<Result<T, tokio_postgres::Error>, Elapsed>,
+        answer: Result<Result<T, E>, Elapsed>,
         limit: Duration,
     ) -> Result<T, OpenError> {
         let Ok(answer) = answer else {
@@ -183,7 +203,7 @@ impl Postgres {
             drop(Client::take(client));
             return Err(OpenError::Slow { limit });
         };
-        let answer = answer.map_err(OpenError::from);
+        let answer = answer.map_err(E::into);
         if answer.as_ref().is_err_and(OpenError::is_about_the_connection) {
             // What broke this one may have broken those that nobody is using as well.
             drop(Client::take(client));
@@ -202,6 +222,11 @@ impl Postgres {
             Err(error) if error.is_about_the_connection() => self.query(sql, parameters).await,
             answer => answer,
         }
+    }
+
+    /// How long to wait for a connection.
+    pub(crate) fn connect_limit(&self) -> Duration {
+        self.inner.acquire
     }
 
     /// Who hears of changes.

@@ -40,7 +40,12 @@
 //!   time), `peers` (the addresses or networks that it connects from), `user` (the header with the user's id), and if it
 //!   has them `username`, `email`, `groups` (headers; groups with commas between). Weaker than a token, and so no rule
 //!   holds for its users unless the rule names its `issuer`. Off without this section.
-//! * `vault.store`: `memory` or `sqlite:PATH`; `vault.key`: `env:NAME` or `file:PATH`. Paths are relative to the file.
+//! * `vault.store`: `memory`, `sqlite:PATH` or `openbao+https://HOST:PORT`; `vault.key`: `env:NAME`, `file:PATH` or `keyring:NAME`
+//!   (feature `keyring`). Paths are relative to the file. The first key there seals, and all of them open.
+//! * `vault.openbao`: `token` (`env:NAME` or `file:PATH`), or `role_id`, `secret_id` (`env:NAME` or `file:PATH`) and
+//!   `app_role_mount` (`approle`); `mount` (`secret`) of the key-value engine, version 2, `path` (`bonafide`) in it,
+//!   `namespace`, `certificates` (a PEM file, besides the system's). `dangerous_unsealed = true` stores credentials as they
+//!   are, for everybody who can read the engine; `vault.key` is needed for sessions and links all the same.
 //! * `tenants.NAME.assertion`: the header in which the backend gets a signed assertion about the user (`bonafide-mcp`,
 //!   "assertions"). Default: none.
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.
@@ -53,6 +58,17 @@
 //!   this section, the pages only say how to use the API.
 //!
 //! A change of `tenants` and `policy` takes effect by itself within some seconds, or at `SIGHUP`. The rest needs a restart.
+//!
+//! # An operator's commands
+//!
+//! [`VaultConfig::load`] reads `[vault]` only, and [`VaultConfig::open`] opens it, for programs that carry a store over or seal it
+//! again with [`bonafide_vault::admin`] while proxies use it.
+//!
+//! # Features
+//!
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `keyring` | no | master keys from the Secret Service of a Linux desktop |
 //!
 //! # Limits
 //!

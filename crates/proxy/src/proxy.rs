@@ -44,6 +44,9 @@ pub enum StartError {
     /// The SQLite file can't be opened.
     #[error("the vault can't be opened")]
     Vault(#[source] bonafide_sqlite::OpenError),
+    /// The store in OpenBao can't be set up.
+    #[error("the vault can't be opened")]
+    OpenBao(#[source] bonafide_openbao::BuildError),
     /// Users can't sign in to the portal.
     #[error("users can't sign in to the portal")]
     Portal(#[source] bonafide_portal::PortalError),
@@ -84,7 +87,7 @@ impl Proxy {
             Some(hop) => authenticator(&issuers)?.with_trusted_hop(hop),
             None => authenticator(&issuers)?,
         };
-        let secrets = open_vault(vault)?;
+        let secrets = vault.open()?;
         let directory = SharedDirectory::new(directory);
         let gateway = Gateway::builder(
             authenticator.clone(),
@@ -180,13 +183,28 @@ fn authenticator(issuers: &[IssuerConfig]) -> Result<Authenticator, StartError> 
     Ok(authenticator)
 }
 
-fn open_vault(config: VaultConfig) -> Result<SecretStore, StartError> {
-    let vault: Arc<dyn Vault> = match config.store {
-        StoreConfig::Memory => {
-            tracing::warn!("the vault is in memory: credentials are gone when the process ends");
-            Arc::new(MemoryVault::new())
-        }
-        StoreConfig::Sqlite(path) => Arc::new(SqliteVault::open(path).map_err(StartError::Vault)?),
-    };
-    Ok(SecretStore::new(vault, config.keys))
+impl VaultConfig {
+    /// The store and the keys to it.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Vault`] and [`StartError::OpenBao`] if the store can't be opened.
+    pub fn open(self) -> Result<SecretStore, StartError> {
+        let vault: Arc<dyn Vault> = match self.store {
+            StoreConfig::Memory => {
+                tracing::warn!(
+                    "the vault is in memory: credentials are gone when the process ends"
+                );
+                Arc::new(MemoryVault::new())
+            }
+            StoreConfig::Sqlite(path) => {
+                Arc::new(SqliteVault::open(path).map_err(StartError::Vault)?)
+            }
+            StoreConfig::OpenBao(builder) => {
+                Arc::new(builder.build().map_err(StartError::OpenBao)?)
+            }
+        };
+        let store = SecretStore::new(vault, self.keys);
+        Ok(if self.dangerous_unsealed { store.dangerous_without_sealing() } else { store })
+    }
 }

@@ -342,6 +342,107 @@ fn a_trusted_hop_that_anybody_could_be_is_refused() {
 }
 
 #[test]
+fn openbao_takes_a_token_or_an_app_role_and_refuses_everything_else() {
+    let files = Files::new();
+    files.write("secret-id", "s3cr3t\n");
+    files.write("empty", "\n");
+    let with = |store: &str, section: &str| {
+        let text = GOOD.replace("\"memory\"", &format!("\"{store}\""));
+        files.parse(&text.replace("[tenants.github]", &format!("{section}\n[tenants.github]")))
+    };
+    let https = "openbao+https://bao.example:8200";
+    let role = "role_id = \"gateway\"\nsecret_id = \"file:secret-id\"";
+    for (store, section) in [
+        (https, "token = \"env:OWUI_SECRET\""),
+        ("openbao+http://127.0.0.1:8200", "token = \"file:secret-id\""),
+        (https, role),
+        (
+            https,
+            "role_id = \"a\"\nsecret_id = \"file:secret-id\"\napp_role_mount = \"team/approle\"",
+        ),
+        (
+            https,
+            "token = \"env:OWUI_SECRET\"\nmount = \"kv\"\npath = \"a/b\"\nnamespace = \"team\"",
+        ),
+    ] {
+        let config = with(store, &format!("[vault.openbao]\n{section}")).unwrap();
+        assert!(!config.vault.dangerous_unsealed);
+        assert!(!format!("{config:?}").contains("s3cr3t"), "{config:?}");
+    }
+    let unsealed = format!("[vault.openbao]\n{role}\ndangerous_unsealed = true");
+    let config = with(https, &unsealed).unwrap();
+    assert!(config.vault.dangerous_unsealed);
+    assert!(config.warnings().iter().any(|warning| warning.contains("dangerous_unsealed")));
+
+    for (store, section, key, expected) in [
+        (https, "", "9 vault", "add `[vault.openbao]`"),
+        ("memory", "[vault.openbao]\ntoken = \"env:OWUI_SECRET\"", "13 vault.openbao", "remove it"),
+        (https, "[vault.openbao]", "13 vault.openbao", "write either `token"),
+        (https, "[vault.openbao]\nrole_id = \"a\"", "13 vault.openbao", "write either `token"),
+        (
+            https,
+            "[vault.openbao]\ntoken = \"env:OWUI_SECRET\"\nrole_id = \"a\"",
+            "13 vault.openbao",
+            "either",
+        ),
+        (https, "[vault.openbao]\ntoken = \"canary\"", "14 vault.openbao.token", "env:NAME"),
+        (https, "[vault.openbao]\ntoken = \"env:NOT_SET\"", "14 vault.openbao.token", "set it"),
+        (https, "[vault.openbao]\ntoken = \"file:empty\"", "14 vault.openbao.token", "it is empty"),
+        (
+            https,
+            "[vault.openbao]\ntoken = \"file:nowhere\"",
+            "14 vault.openbao.token",
+            "can't be used",
+        ),
+        (
+            https,
+            "[vault.openbao]\ntoken = \"env:OWUI_SECRET\"\nmount = \"../sys\"",
+            "13 vault.openbao",
+            "mount",
+        ),
+        (
+            https,
+            "[vault.openbao]\ntoken = \"env:OWUI_SECRET\"\ncertificates = \"x\"",
+            "15 vault.openbao.certificates",
+            "path",
+        ),
+        (
+            https,
+            "[vault.openbao]\ntoken = \"env:OWUI_SECRET\"\nunsealed = true",
+            "15 vault.openbao.unsealed",
+            "unknown",
+        ),
+        (
+            "openbao+http://bao.example",
+            "[vault.openbao]\ntoken = \"env:OWUI_SECRET\"",
+            "10 vault.store",
+            "loopback",
+        ),
+    ] {
+        let error = with(store, section).unwrap_err();
+        let problems = problems(&error);
+        assert_eq!(problems.len(), 1, "{section}: {error}");
+        assert!(problems[0].starts_with(&format!("{key}: ")), "{section}: {error}");
+        assert!(problems[0].contains(expected), "{section}: {error}");
+        assert!(!error.to_string().contains("canary") && !error.to_string().contains("s3cr3t"));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_file_that_others_may_read_is_refused() {
+    let files = Files::new();
+    files.write("token", "s3cr3t");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+    fs::set_permissions(files.0.path().join("token"), mode).unwrap();
+    let text = GOOD
+        .replace("\"memory\"", "\"openbao+https://bao.example\"")
+        .replace("[tenants.github]", "[vault.openbao]\ntoken = \"file:token\"\n[tenants.github]");
+    let error = files.parse(&text).unwrap_err();
+    assert!(problems(&error)[0].contains("its mode is 640"), "{error}");
+}
+
+#[test]
 fn half_a_portal_is_refused() {
     let files = Files::new();
     let second = "\n[[issuers]]\nissuer = \"https://idp2.example.com\"\naudiences = [\"a\"]\n";

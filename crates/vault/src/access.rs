@@ -78,6 +78,23 @@ impl SecretStore {
         Self { clock: Arc::new(clock), ..self }
     }
 
+    /// Seals nothing from now on: the store gets the values as they are. What was sealed before still opens.
+    ///
+    /// For a store that encrypts by itself and whose administrators may read every value, such as OpenBao where
+    /// other programs have to read the same entries.
+    ///
+    /// # Security
+    ///
+    /// The chain of proofs ends at the store. Whoever can read its rows has every value: so has code in this process that
+    /// holds the [`Vault`], without a permit. Nothing notices a value that was altered, or moved to another user,
+    /// tenant or name. Such secrets are not [exported](crate::admin::export), and do not open when
+    /// sealing is on again: their users enter them again.
+    #[must_use]
+    pub fn dangerous_without_sealing(self) -> Self {
+        let keyring = self.sealer.load().keyring().clone();
+        Self { sealer: Arc::new(ArcSwap::from_pointee(Sealer::unsealing(keyring))), ..self }
+    }
+
     /// The secrets of the permit's user for the permit's tenant.
     #[must_use]
     pub fn open<'a>(&'a self, permit: &'a Permit) -> UserVault<'a> {
@@ -97,7 +114,7 @@ impl SecretStore {
 
     /// Uses `keyring` from now on, in all clones.
     pub fn replace_keyring(&self, keyring: Keyring) {
-        self.sealer.store(Arc::new(Sealer::new(keyring)));
+        self.sealer.rcu(|sealer| Arc::new(sealer.with_keyring(keyring.clone())));
     }
 
     /// The store behind this.

@@ -3,11 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::key::KeyId;
 use crate::seal::OpenError;
 
 /// The version of the format that this crate writes: [`format`](crate::format).
 pub const FORMAT_VERSION: u8 = 1;
+
+/// Stands in front of a value that is not sealed: see `SecretStore::dangerous_without_sealing`.
+const UNSEALED: u8 = 0;
 
 pub(crate) const KEY_ID_LEN: usize = 8;
 pub(crate) const NONCE_LEN: usize = 12;
@@ -17,7 +22,8 @@ pub(crate) const HEADER_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
 /// A sealed secret: the bytes that a store keeps.
 ///
 /// Cloning costs a reference count. An envelope says which master key it was sealed with, and nothing else
-/// without that key; that it came from a store does not mean that it opens.
+/// without that key; that it came from a store does not mean that it opens. Where sealing was switched off, it
+/// holds the value as it is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Envelope(Arc<[u8]>);
 
@@ -35,6 +41,29 @@ impl Envelope {
     #[must_use]
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
         Self(bytes.into())
+    }
+
+    /// A value that is not sealed, in the form of an envelope.
+    ///
+    /// # Security
+    ///
+    /// For stores that seal by themselves. It opens only where
+    /// [sealing was switched off](crate::SecretStore::dangerous_without_sealing), and is refused everywhere else.
+    #[must_use]
+    pub fn from_unsealed(value: &str) -> Self {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(1 + value.len()));
+        bytes.push(UNSEALED);
+        bytes.extend_from_slice(value.as_bytes());
+        Self(bytes.as_slice().into())
+    }
+
+    /// The value, if this is one that is not sealed.
+    #[must_use]
+    pub fn unsealed(&self) -> Option<&str> {
+        match self.0.split_first() {
+            Some((&UNSEALED, value)) => std::str::from_utf8(value).ok(),
+            _ => None,
+        }
     }
 
     /// The bytes to store.

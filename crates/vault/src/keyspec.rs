@@ -1,5 +1,6 @@
 //! Where master keys come from.
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
@@ -11,14 +12,15 @@ use zeroize::Zeroizing;
 
 use crate::key::{KeyError, MasterKey};
 use crate::keyring::Keyring;
+use crate::system_keyring;
 
 /// No file with keys is longer, in bytes.
 const MAX_FILE_LEN: u64 = 64 * 1024;
 
-/// Where the master keys are: `env:NAME` or `file:PATH`.
+/// Where the master keys are: `env:NAME`, `file:PATH` or `keyring:NAME`.
 ///
-/// The text there is one key in base64, or several with the newest first, each on a line of its own (in an
-/// environment variable, with white space between them). Lines that begin with `#` are left out.
+/// The text there is one key in base64, or several with the newest first, each on a line of its own (elsewhere than
+/// in a file, with white space between them). Lines that begin with `#` are left out.
 ///
 /// ```
 /// use bonafide_vault::KeySpec;
@@ -37,6 +39,9 @@ pub enum KeySpec {
     Env(String),
     /// A file that only its owner may read.
     File(PathBuf),
+    /// An entry of the keyring of this system's user (Secret Service on Linux), with the attributes
+    /// `service = bonafide` and `username = NAME`. Needs the feature `keyring`.
+    Keyring(String),
 }
 
 /// A string that does not say where the master keys are.
@@ -46,14 +51,8 @@ pub enum KeySpec {
 #[non_exhaustive]
 pub enum KeySpecError {
     /// Neither of the forms.
-    #[error("a key is given as `env:NAME` or `file:PATH`, never as the key itself")]
+    #[error("a key is given as `env:NAME`, `file:PATH` or `keyring:NAME`, never as the key itself")]
     Form,
-    /// `keyring:NAME`.
-    #[error(
-        "the system's keyring is not supported: write `file:PATH` with a file that only its owner \
-         may read, or `env:NAME`"
-    )]
-    SystemKeyring,
 }
 
 /// Why the master keys were not loaded.
@@ -93,6 +92,27 @@ pub enum KeyLoadError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The keyring cannot be reached, is locked, or has no such entry.
+    #[error(
+        "the entry `{name}` of the service `bonafide` cannot be read from the keyring: is it there, and is the \
+         keyring unlocked?"
+    )]
+    Keyring {
+        /// Which entry.
+        name: String,
+        /// What the keyring said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// This program was built without the keyring, or there is none that it knows on this system.
+    #[error(
+        "`keyring:{name}` cannot be used: build for Linux with `--features keyring`, or write `file:PATH` with a \
+         file that only its owner may read"
+    )]
+    NoKeyring {
+        /// Which entry.
+        name: String,
+    },
     /// There is no key.
     #[error("`{spec}` holds no key: put one there that `keygen` printed")]
     NoKey {
@@ -123,7 +143,9 @@ impl FromStr for KeySpec {
             Some(("file", path)) if !path.is_empty() && !path.contains('\0') => {
                 Ok(Self::File(path.into()))
             }
-            Some(("keyring", _)) => Err(KeySpecError::SystemKeyring),
+            Some(("keyring", name)) if !name.is_empty() && !name.contains('\0') => {
+                Ok(Self::Keyring(name.to_owned()))
+            }
             _ => Err(KeySpecError::Form),
         }
     }
@@ -134,6 +156,7 @@ impl fmt::Display for KeySpec {
         match self {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Keyring(name) => write!(f, "keyring:{name}"),
         }
     }
 }
@@ -149,11 +172,13 @@ impl KeySpec {
     ///
     /// The permissions of a file are checked on Unix only; elsewhere its directory has to protect it. An
     /// environment variable can be read by everything else that runs as the same user, and stays in memory
-    /// as long as the process: prefer a file.
+    /// as long as the process: prefer a file. What is in a keyring, every program of the same user can read
+    /// while it is unlocked.
     pub fn load(&self) -> Result<Keyring, KeyLoadError> {
         let text = match self {
             Self::Env(name) => read_env(name)?,
             Self::File(path) => read_file(path)?,
+            Self::Keyring(name) => system_keyring::read(name)?,
         };
         let keys = text.lines().filter(|line| !line.trim_start().starts_with('#'));
         let mut ring = None;
@@ -238,11 +263,12 @@ mod tests {
     }
 
     #[test]
-    fn parses_two_forms_and_says_what_to_write_instead_of_others() {
+    fn parses_three_forms_and_says_what_to_write_instead_of_others() {
         assert_eq!("env:A".parse(), Ok(KeySpec::Env("A".into())));
         assert_eq!("file:/a:b".parse(), Ok(KeySpec::File("/a:b".into())));
-        assert_eq!("keyring:x".parse::<KeySpec>(), Err(KeySpecError::SystemKeyring));
-        for text in ["", "env", "env:", "file:", "ENV:A", "env:A=B", "vault:x", "a key"] {
+        assert_eq!("keyring:x y".parse(), Ok(KeySpec::Keyring("x y".into())));
+        for text in ["", "env", "env:", "file:", "keyring:", "ENV:A", "env:A=B", "vault:x", "a key"]
+        {
             assert_eq!(text.parse::<KeySpec>(), Err(KeySpecError::Form), "{text}");
         }
     }
@@ -304,6 +330,14 @@ mod tests {
             fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
             load(&file).unwrap();
         }
+    }
+
+    #[cfg(not(all(feature = "keyring", target_os = "linux")))]
+    #[test]
+    fn says_how_to_get_a_keyring() {
+        let error = "keyring:x".parse::<KeySpec>().unwrap().load().unwrap_err();
+        assert!(matches!(&error, KeyLoadError::NoKeyring { .. }));
+        assert!(error.to_string().contains("`--features keyring`"), "{error}");
     }
 
     #[test]

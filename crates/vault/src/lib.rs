@@ -78,6 +78,7 @@
 //!
 //! | feature | default | brings |
 //! |---|---|---|
+//! | `keyring` | no | master keys from the Secret Service of a Linux desktop, `keyring:NAME`; nothing elsewhere |
 //! | `conformance` | no | the suite that every store runs: the module `conformance` (needs Tokio) |
 
 mod access;
@@ -100,6 +101,7 @@ mod seal;
 mod seal_tests;
 mod secrets;
 mod state;
+mod system_keyring;
 mod vault;
 mod weak;
 

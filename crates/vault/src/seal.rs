@@ -25,6 +25,8 @@ pub const MAX_SECRET_LEN: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Sealer {
     keyring: Keyring,
+    /// Whether values are sealed, and only what is sealed opens.
+    seals: bool,
 }
 
 /// Why a value was not sealed.
@@ -82,7 +84,26 @@ impl Sealer {
     /// A sealer that uses the keys of `keyring`.
     #[must_use]
     pub fn new(keyring: Keyring) -> Self {
-        Self { keyring }
+        Self { keyring, seals: true }
+    }
+
+    /// One that seals nothing, and opens what is not sealed besides what is.
+    pub(crate) fn unsealing(keyring: Keyring) -> Self {
+        Self { keyring, seals: false }
+    }
+
+    /// The same with other keys.
+    pub(crate) fn with_keyring(&self, keyring: Keyring) -> Self {
+        Self { keyring, ..*self }
+    }
+
+    /// Whether `envelope` is as this would seal it: with the newest key.
+    pub(crate) fn is_current(&self, envelope: &Envelope) -> bool {
+        if self.seals {
+            envelope.key_id() == Some(self.keyring.newest())
+        } else {
+            envelope.unsealed().is_some()
+        }
     }
 
     /// The keys in use.
@@ -114,10 +135,12 @@ impl Sealer {
         name: &SecretName,
         value: &SecretString,
     ) -> Result<Envelope, SealError> {
-        let value = value.expose_secret().as_bytes();
+        let text = value.expose_secret();
+        let value = text.as_bytes();
         match value.len() {
             0 => return Err(SealError::Empty),
             len if len > MAX_SECRET_LEN => return Err(SealError::TooLong { len }),
+            _ if !self.seals => return Ok(Envelope::from_unsealed(text)),
             _ => {}
         }
         let mut key =
@@ -164,13 +187,13 @@ impl Sealer {
 
     /// Opens the secrets of one owner, and derives each key once.
     pub(crate) fn opener<'a>(&'a self, owner: Owner<'a>) -> Opener<'a> {
-        Opener { keyring: &self.keyring, owner, key: None }
+        Opener { sealer: self, owner, key: None }
     }
 }
 
 /// Opens the secrets of one owner. Keeps the last key that it derived.
 pub(crate) struct Opener<'a> {
-    keyring: &'a Keyring,
+    sealer: &'a Sealer,
     owner: Owner<'a>,
     key: Option<OwnerKey>,
 }
@@ -181,11 +204,17 @@ impl Opener<'_> {
         name: &SecretName,
         envelope: &Envelope,
     ) -> Result<SecretString, OpenError> {
+        if !self.sealer.seals
+            && let Some(value) = envelope.unsealed()
+        {
+            return Ok(SecretString::from(Box::<str>::from(value)));
+        }
         let id = envelope.parts()?.key;
         let key = match self.key.take() {
             Some(key) if key.id == id => key,
             _ => {
-                let root = self.keyring.opening(id).ok_or(OpenError::UnknownKey { key: id })?;
+                let root =
+                    self.sealer.keyring.opening(id).ok_or(OpenError::UnknownKey { key: id })?;
                 OwnerKey::new(root, self.owner)?
             }
         };

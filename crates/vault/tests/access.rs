@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bonafide_claims::{UserId, VerifiedUser};
 use bonafide_policy::{Permit, Policy, Rule};
 use bonafide_testkit::Issuer;
+use bonafide_vault::admin::{self, TransferError};
 use bonafide_vault::{
     Envelope, Keyring, MasterKey, MemoryVault, OpenError, Owner, Record, Replacement, SealError,
     SecretId, SecretName, SecretStore, StoreError, Vault, VaultError,
@@ -297,6 +298,45 @@ async fn the_refusal_of_an_earlier_value_does_not_mark_the_new_one() {
     assert!(vault.remove(&names[0]).await.unwrap());
     assert!(!vault.mark_refused(&names[0], &used).await.unwrap());
     assert!(vault.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn without_sealing_values_are_stored_as_they_are_and_open_there_only() {
+    let (memory, sealing) = store();
+    let permit = permit(&user("alice"), "github");
+    let names = names(["SEALED", "PLAIN"]);
+    sealing.open(&permit).write(&names[0], secret("sealed value")).await.unwrap();
+    let plain = sealing.clone().dangerous_without_sealing();
+    plain.open(&permit).write(&names[1], secret("plain value")).await.unwrap();
+    let read = plain.open(&permit).read(&names).await.unwrap();
+    assert_eq!(exposed(read.get(0)), Some("sealed value"));
+    assert_eq!(exposed(read.get(1)), Some("plain value"));
+    let rows = memory.scan(None, 10).await.unwrap();
+    assert_eq!(rows[0].1.envelope().unsealed(), Some("plain value"));
+    assert!(!format!("{rows:?} {plain:?} {read:?}").contains("plain value"));
+
+    // Nobody makes a vault that seals take what is not sealed.
+    let error = sealing.open(&permit).read(&names).await.unwrap_err();
+    let VaultError::Sealed { source: OpenError::Version { version: 0 }, .. } = error else {
+        panic!("{error:?}")
+    };
+    let (vault, sealer) = (&**sealing.vault(), sealing.sealer());
+    let report = admin::verify(vault, &sealer, |_| {}).await.unwrap();
+    assert_eq!((report.refused, report.unsealed), (1, 0));
+    assert_eq!(admin::rewrap(vault, &sealer, |_| {}).await.unwrap().refused, 1);
+    // And nothing in the clear gets into a file.
+    let mut file = Vec::new();
+    let error = admin::export(vault, &mut file, None, |_| {}).await.unwrap_err();
+    assert!(matches!(error, TransferError::Unsealed));
+    assert!(!String::from_utf8(file).unwrap().contains("plain value"));
+
+    let sealer = plain.sealer();
+    assert_eq!(admin::rewrap(vault, &sealer, |_| {}).await.unwrap().rewrapped, 1);
+    assert_eq!(admin::rewrap(vault, &sealer, |_| {}).await.unwrap().current, 2);
+    let report = admin::verify(vault, &sealer, |_| {}).await.unwrap();
+    assert_eq!((report.unsealed, report.is_good()), (2, true));
+    plain.replace_keyring(keyring());
+    assert_eq!(plain.open(&permit).read(&names).await.unwrap().len(), 2, "still without sealing");
 }
 
 #[tokio::test]

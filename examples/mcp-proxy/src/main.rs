@@ -2,6 +2,7 @@
 
 mod commands;
 mod demo;
+mod vault;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,6 +59,11 @@ enum Command {
     },
     /// Print a new master key for the vault
     Keygen,
+    /// Carry the vault over, seal it again, check it: also while proxies use it
+    Vault {
+        #[command(subcommand)]
+        command: vault::Command,
+    },
 }
 
 #[tokio::main]
@@ -74,6 +80,7 @@ async fn main() -> ExitCode {
             commands::explain(&config, &token_file, &tenant, tool.as_deref()).await
         }
         Some(Command::Keygen) => commands::keygen(),
+        Some(Command::Vault { command }) => vault::run(command).await,
     };
     match done {
         Ok(code) => code,

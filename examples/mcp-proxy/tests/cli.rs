@@ -178,6 +178,124 @@ fn connections_that_say_nothing_are_closed() {
     }
 }
 
+const CANARY: &str = "canary-5b1d90";
+
+/// Secrets of two hundred users, sealed with the key of the configuration.
+fn fill(directory: &Path) {
+    use bonafide::vault::{KeySpec, Owner, Record, Sealer, Vault as _};
+    let keys = KeySpec::File(directory.join("vault.key")).load().unwrap();
+    let (sealer, tenant) = (Sealer::new(keys), "github".parse().unwrap());
+    let vault = bonafide::sqlite::SqliteVault::open(directory.join("bonafide.db")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        for number in 0..200 {
+            let subject = format!("user {number:03}").parse().unwrap();
+            let issuer = "https://idp.example.com".parse().unwrap();
+            let user = bonafide::claims::UserId::new(issuer, None, subject);
+            for name in ["A", "B", "C"] {
+                let (owner, name) = (Owner::new(&user, &tenant), name.parse().unwrap());
+                let sealed = sealer.seal(owner, &name, &CANARY.into()).unwrap();
+                vault.write(owner, &name, Record::new(sealed, 1)).await.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn the_vault_is_carried_over_and_sealed_again_while_the_proxy_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = configuration(directory.path(), "https://idp.example.com");
+    let _proxy =
+        Ended(mcp_proxy(&["serve", "--config", &file]).stderr(Stdio::piped()).spawn().unwrap());
+    fill(directory.path());
+    let export = directory.path().join("vault.export");
+    let export = export.to_str().unwrap();
+    let vault = |command: &str, rest: &[&str]| {
+        let output = run(&[&["vault", command, "--config", &file], rest].concat());
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(!format!("{out}{err}").contains("canary"), "{out}{err}");
+        (output.status.code().unwrap(), out, err)
+    };
+    let (code, out, err) = vault("verify", &[]);
+    assert!((code, &*err) == (0, ""), "{err}");
+    assert!(
+        out.starts_with("600 open, 600 with the key ") && out.ends_with(", 0 refused\n"),
+        "{out}"
+    );
+
+    // Exported, broken off, and gone on with.
+    let all = (0, "600 exported\n".to_owned(), String::new());
+    assert_eq!(vault("export", &["--to", export]), all);
+    let whole = fs::read(export).unwrap();
+    assert!(!whole.windows(CANARY.len()).any(|part| part == CANARY.as_bytes()));
+    let (code, out, err) = vault("export", &["--to", export]);
+    assert_eq!((code, &*out), (1, ""));
+    assert!(err.contains("vault.export` exists"), "{err}");
+    fs::OpenOptions::new().write(true).open(export).unwrap().set_len(30_000).unwrap();
+    assert_eq!(vault("export", &["--to", export, "--go-on"]), all);
+    assert!(fs::read(export).unwrap() == whole, "it is not the same export");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(fs::metadata(export).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::set_permissions(export, fs::Permissions::from_mode(0o644)).unwrap();
+        let (code, _, err) = vault("export", &["--to", export, "--go-on"]);
+        assert!(code == 1 && err.contains("mode 644"), "{err}");
+    }
+
+    // A user who is removed comes back with the import, and nobody else is touched.
+    let user = ["--issuer", "https://idp.example.com", "--subject", "user 007"];
+    assert_eq!(vault("remove-user", &user).1, "3 removed\n");
+    let back = (0, "3 imported, 597 the same, 0 kept, 0 refused\n".to_owned(), String::new());
+    assert_eq!(vault("import", &["--from", export]), back);
+
+    // A new master key in front of the old one, and then alone.
+    let (key, old) =
+        (directory.path().join("vault.key"), fs::read(directory.path().join("vault.key")));
+    let new = run(&["keygen"]).stdout;
+    fs::write(&key, [&*new, &*old.unwrap()].concat()).unwrap();
+    let rewrapped = "600 rewrapped, 0 current, 0 refused, 0 contended\n";
+    assert_eq!(vault("rewrap", &[]).1, rewrapped);
+    fs::write(&key, new).unwrap();
+    let (code, out, _) = vault("verify", &[]);
+    assert!(code == 0 && out.starts_with("600 open, 600 with"), "{out}");
+
+    // Sealed with a key that is not there any more.
+    let (code, out, _) = vault("import", &["--from", export]);
+    assert_eq!((code, &*out), (1, "0 imported, 0 the same, 0 kept, 600 refused\n"));
+    fs::write(&key, run(&["keygen"]).stdout).unwrap();
+    let (code, out, _) = vault("verify", &[]);
+    assert!(code == 1 && out.starts_with("0 open, 600 lack the key "), "{out}");
+    let (code, out, _) = vault("rewrap", &[]);
+    assert_eq!((code, &*out), (1, "0 rewrapped, 0 current, 600 refused, 0 contended\n"));
+}
+
+#[test]
+fn commands_for_the_vault_need_the_vault_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = configuration(directory.path(), "https://idp.example.com");
+    let good = fs::read_to_string(&file).unwrap();
+    let verify = |config: &str| {
+        fs::write(&file, config).unwrap();
+        let output = run(&["vault", "verify", "--config", &file]);
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    // A secret that this shell does not have.
+    let elsewhere = "\n[portal]\nclient_id = \"b\"\nclient_secret = \"env:NOT_HERE\"\n";
+    assert_eq!(verify(&format!("{good}{elsewhere}")).1, "0 open, 0 refused\n");
+    for (from, to, expected) in [
+        ("sqlite:bonafide.db", "memory", "the vault is in the memory of the proxy"),
+        ("sqlite:bonafide.db", "redis://x", "`vault.store`: not a store"),
+        ("file:vault.key", "file:absent.key", "`vault.key`: the key file"),
+        #[cfg(not(feature = "keyring"))]
+        ("file:vault.key", "keyring:vault", "`vault.key`: `keyring:vault` cannot be used"),
+        ("[vault]", "[safe]", "`vault`: missing"),
+    ] {
+        let (code, out, err) = verify(&good.replace(from, to));
+        assert!(code == 1 && out.is_empty() && err.contains(expected), "{to}: {err}");
+    }
+}
+
 fn get(address: &str, path: &str) -> String {
     request(
         address,

@@ -69,15 +69,27 @@ async fn the_readme_works_as_it_is_written() {
     fs::write(directory.path().join("value.json"), json!({ "value": key }).to_string()).unwrap();
     fs::write(directory.path().join("token"), alice.token()).unwrap();
 
-    let [prepare, serve, store, explain] = blocks("sh").try_into().unwrap();
+    let [prepare, serve, store, explain, rotate] = blocks("sh").try_into().unwrap();
     succeed(shell(directory.path(), &real(&prepare)).output().unwrap());
     let exec = format!("exec {}", real(&serve));
-    let _proxy = Ended(shell(directory.path(), &exec).stderr(Stdio::null()).spawn().unwrap());
+    let proxy = Ended(shell(directory.path(), &exec).stderr(Stdio::null()).spawn().unwrap());
     wait_for(&format!("{origin}/healthz")).await;
     let fail_on_error = real(&store).replace("curl ", "curl -sS --fail ");
     succeed(shell(directory.path(), &fail_on_error).env("TOKEN", alice.token()).output().unwrap());
     let explained = succeed(shell(directory.path(), &real(&explain)).output().unwrap());
     assert!(explained.contains("github-team"), "{explained}");
+
+    // All proxies start again when the new key is there.
+    let (new_key, seal_again) = rotate.split_at(rotate.find("mcp-proxy vault rewrap").unwrap());
+    let exported = succeed(shell(directory.path(), &real(new_key)).output().unwrap());
+    assert_eq!(exported, "1 exported\n");
+    drop(proxy);
+    let _proxy = Ended(shell(directory.path(), &exec).stderr(Stdio::null()).spawn().unwrap());
+    wait_for(&format!("{origin}/healthz")).await;
+    let rotated = succeed(shell(directory.path(), &real(seal_again)).output().unwrap());
+    let [rewrapped, verified]: [&str; 2] = rotated.lines().collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!(rewrapped, "1 rewrapped, 0 current, 0 refused, 0 contended");
+    assert!(verified.starts_with("1 open, 1 with the key "), "{verified}");
 
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {},

@@ -15,9 +15,11 @@
     reason = "a failing check stops there"
 )]
 
+mod audit;
 mod changes;
 mod conformance;
 mod kill;
+mod mapping;
 mod open;
 mod outage;
 mod server;
@@ -83,6 +85,15 @@ fn main() -> ExitCode {
         outage::survives_connections_that_are_cut_off,
         kill::every_secret_is_old_or_new_after_a_client_is_killed,
         tls::verifies_the_server,
+        mapping::keeps_the_contract_of_a_mapping,
+        mapping::a_change_with_sql_is_in_force_everywhere_within_a_second,
+        mapping::what_was_changed_while_nobody_listened_is_read_afterwards,
+        mapping::outlives_a_server_that_is_away,
+        mapping::the_table_refuses_what_can_not_be_right,
+        audit::writes_each_decision_once,
+        audit::outlives_a_server_that_is_away_for_a_moment,
+        audit::counts_what_it_could_not_write,
+        open::brings_older_tables_up_to_date,
         traces::values_and_keys_are_in_no_dump_and_no_log,
     ];
     if std::env::var_os("BONAFIDE_REAL").is_none_or(|value| value != "1") {

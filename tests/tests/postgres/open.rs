@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bonafide_policy::{Mapping, MappingStore, PolicyStore};
 use bonafide_postgres::{MAX_KEY_LEN, OpenError, Postgres};
 use bonafide_vault::{Owner, StoreError, Vault};
 use secrecy::SecretString;
@@ -43,6 +44,30 @@ pub(crate) async fn many_may_open_a_new_database_at_once(server: &Server) {
             opened.await.unwrap().unwrap();
         }
     }
+}
+
+/// Tables of the first version, with a row in them.
+pub(crate) async fn brings_older_tables_up_to_date(server: &Server) {
+    let url = server.database().await;
+    let (user, tenant, names) = alice();
+    let owner = Owner::new(&user, &tenant);
+    let vault = postgres(&url).vault();
+    vault.write(owner, &names[0], record(1)).await.unwrap();
+    let sql = connect(&url).await;
+    sql.batch_execute(
+        "DROP TABLE bonafide.group_tenant_mapping, bonafide.audit;
+         DROP FUNCTION bonafide.mapping_changed;
+         UPDATE bonafide.schema_version SET version = 1",
+    )
+    .await
+    .unwrap();
+    let newer = postgres(&url);
+    newer.prepare().await.unwrap();
+    assert_eq!(newer.vault().read(owner, &names).await.unwrap(), [Some(record(1))]);
+    sql.batch_execute("TABLE bonafide.group_tenant_mapping; TABLE bonafide.audit").await.unwrap();
+    // The older program goes on.
+    assert_eq!(vault.read(owner, &names).await.unwrap(), [Some(record(1))]);
+    vault.write(owner, &names[0], record(2)).await.unwrap();
 }
 
 pub(crate) async fn refuses_tables_from_the_future(server: &Server) {
@@ -116,12 +141,17 @@ pub(crate) async fn needs_no_right_to_change_tables_that_are_up_to_date(server: 
     postgres(&url).prepare().await.unwrap();
     let grants = format!(
         "GRANT USAGE ON SCHEMA bonafide TO {role};
-         GRANT SELECT ON bonafide.schema_version TO {role};
-         GRANT SELECT, INSERT, UPDATE, DELETE ON bonafide.secrets TO {role}"
+         GRANT SELECT ON bonafide.schema_version, bonafide.group_tenant_mapping TO {role};
+         GRANT SELECT, INSERT, UPDATE, DELETE ON bonafide.secrets TO {role};
+         GRANT INSERT ON bonafide.audit TO {role}"
     );
     sql.batch_execute(&grants).await.unwrap();
     let address = address(&mine).with_password(SecretString::from("canary"));
-    let vault = Postgres::new(address).unwrap().vault();
+    let gateway = Postgres::new(address).unwrap();
+    assert!(gateway.mapping().load().await.unwrap().is_empty());
+    let refused = gateway.mapping().add(vec![Mapping::allow("dev", "github")]).await;
+    assert!(refused.is_err(), "a gateway can change the policy");
+    let vault = gateway.vault();
     let (user, tenant, names) = alice();
     let owner = Owner::new(&user, &tenant);
     vault.write(owner, &names[0], record(1)).await.unwrap();

@@ -1,6 +1,7 @@
 //! The configuration file.
 
 mod issuers;
+mod openbao;
 mod policy;
 mod portal;
 mod problem;
@@ -83,30 +84,50 @@ impl Config {
         file: &Path,
         environment: &Environment<'_>,
     ) -> Result<Self, ConfigError> {
-        let mut problems = Problems::new(text);
-        let (document, errors) = DeTable::parse_recoverable(text);
-        for error in &errors {
-            let message = error.message().lines().collect::<Vec<_>>().join(", ");
-            problems.add(error.span(), "", format!("this is not TOML: {message}"));
-        }
-        let config = if errors.is_empty() {
-            let mut root = Section::new(String::new(), document.span(), document.get_ref());
-            let config = read(&mut root, file, environment, &mut problems);
-            root.finish(&mut problems);
+        parse(text, file, |root, problems| {
+            let config = read(root, file, environment, problems);
+            root.finish(problems);
             config
-        } else {
-            // What a broken file seems to lack is no news.
-            None
-        };
-        if config.is_none() && problems.len() == 0 {
-            problems.add(None, "", "the file can't be used");
-        }
-        problems.finish(file)?;
-        config.ok_or_else(|| {
-            let error = std::io::Error::from(std::io::ErrorKind::InvalidData);
-            ConfigError::unreadable(file, &error)
         })
     }
+}
+
+/// Reads one section of a file, and leaves the others alone.
+fn read_part<T>(
+    file: &Path,
+    read: impl FnOnce(&mut Section<'_, '_>, &mut Problems<'_>) -> Option<T>,
+) -> Result<T, ConfigError> {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| ConfigError::unreadable(file, &error))?;
+    parse(&text, file, read)
+}
+
+fn parse<T>(
+    text: &str,
+    file: &Path,
+    read: impl FnOnce(&mut Section<'_, '_>, &mut Problems<'_>) -> Option<T>,
+) -> Result<T, ConfigError> {
+    let mut problems = Problems::new(text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let message = error.message().lines().collect::<Vec<_>>().join(", ");
+        problems.add(error.span(), "", format!("this is not TOML: {message}"));
+    }
+    let config = if errors.is_empty() {
+        let mut root = Section::new(String::new(), document.span(), document.get_ref());
+        read(&mut root, &mut problems)
+    } else {
+        // What a broken file seems to lack is no news.
+        None
+    };
+    if config.is_none() && problems.len() == 0 {
+        problems.add(None, "", "the file can't be used");
+    }
+    problems.finish(file)?;
+    config.ok_or_else(|| {
+        let error = std::io::Error::from(std::io::ErrorKind::InvalidData);
+        ConfigError::unreadable(file, &error)
+    })
 }
 
 /// Reads every section, whatever is wrong with the others.
@@ -122,7 +143,7 @@ fn read(
     let public_url = public_url.and_then(|found| values::origin(&found, problems));
     let issuers = issuers::read(root, environment, problems);
     let trusted_hop = trusted_hop::read(root, &issuers, environment, problems);
-    let vault = vault::read(root, file, problems);
+    let vault = vault::read(root, file, environment, problems);
     let tenants = tenants::read(root, environment, problems);
     let mut known: Vec<_> = issuers.iter().map(|it| it.trusted.issuer().clone()).collect();
     known.extend(trusted_hop.iter().map(|hop| hop.issuer().clone()));
@@ -191,6 +212,11 @@ impl Config {
              addresses can be any of them"
                 .to_owned()
         });
-        in_the_clear.chain(hop).collect()
+        let unsealed = self.vault.dangerous_unsealed.then(|| {
+            "`vault.openbao.dangerous_unsealed`: credentials are stored as they are: whoever reads the entries at the \
+             server has them"
+                .to_owned()
+        });
+        in_the_clear.chain(unsealed).chain(hop).collect()
     }
 }

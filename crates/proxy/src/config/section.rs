@@ -231,7 +231,7 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// Records what is left as unknown.
-    pub(crate) fn finish(self, problems: &mut Problems<'_>) {
+    pub(crate) fn finish(&self, problems: &mut Problems<'_>) {
         for (name, _) in self.entries() {
             if !self.taken.contains(&name.value) {
                 let known = self.taken.join("`, `");

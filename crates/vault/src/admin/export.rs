@@ -1,5 +1,6 @@
 //! Writing a store to a file.
 
+use std::fmt;
 use std::io::{BufRead, Read, Write};
 
 use base64::Engine;
@@ -83,6 +84,13 @@ pub struct ExportReport {
     pub rows: u64,
 }
 
+/// Shows the count.
+impl fmt::Display for ExportReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} exported", self.rows)
+    }
+}
+
 /// Where an export that was broken off goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -122,6 +130,9 @@ pub async fn export(
     loop {
         let page = vault.scan(last.as_ref(), PAGE_LEN).await?;
         for (id, record) in &page {
+            if record.envelope().unsealed().is_some() {
+                return Err(TransferError::Unsealed);
+            }
             write_line(into, &Line::Secret(Row::new(id, record)))?;
             report.rows += 1;
         }

@@ -1,5 +1,6 @@
 //! Reading a store from a file.
 
+use std::fmt;
 use std::io::BufRead;
 
 use super::export::{Line, Lines, NOT_A_SECRET};
@@ -27,6 +28,14 @@ impl ImportReport {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.imported + self.same + self.kept + self.refused
+    }
+}
+
+/// Shows the counts.
+impl fmt::Display for ImportReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { imported, same, kept, refused } = self;
+        write!(f, "{imported} imported, {same} the same, {kept} kept, {refused} refused")
     }
 }
 

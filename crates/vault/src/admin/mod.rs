@@ -8,16 +8,19 @@
 //! names the old key any more; remove it.
 
 mod export;
+mod file;
 mod import;
 mod rewrap;
 mod verify;
 
 pub use export::{ExportPosition, ExportReport, export, export_position};
+pub use file::{ExistingFile, export_to_file, import_from_file};
 pub use import::{ImportReport, import};
 pub use rewrap::{RewrapReport, rewrap};
 pub use verify::{VerifyReport, verify};
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::vault::StoreError;
 
@@ -47,5 +50,24 @@ pub enum TransferError {
     Truncated {
         /// How many rows there are.
         rows: u64,
+    },
+    /// A secret of the store is not sealed: it would stand in the file as it is.
+    #[error("the store holds secrets that are not sealed: those are not exported")]
+    Unsealed,
+    /// The file is there already.
+    #[error("the file `{path}` exists: give another name, or go on with it")]
+    Exists {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Others than the owner may read or write the file.
+    #[error(
+        "the file `{path}` has mode {mode:03o}: its owner alone may use it, as with `chmod 600`"
+    )]
+    Permissions {
+        /// Which file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
     },
 }

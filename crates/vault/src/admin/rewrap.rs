@@ -1,5 +1,7 @@
 //! Sealing again with the newest key.
 
+use std::fmt;
+
 use super::PAGE_LEN;
 use crate::owner::SecretId;
 use crate::seal::Sealer;
@@ -27,6 +29,15 @@ impl RewrapReport {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.refused == 0 && self.contended == 0
+    }
+}
+
+/// Shows the counts.
+impl fmt::Display for RewrapReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rewrapped, current, refused, contended } = self;
+        write!(f, "{rewrapped} rewrapped, {current} current, {refused} refused")?;
+        write!(f, ", {contended} contended")
     }
 }
 
@@ -112,7 +123,7 @@ fn again(
     record: &Record,
     report: &mut RewrapReport,
 ) -> Option<Replacement> {
-    if record.envelope().key_id() == Some(sealer.keyring().newest()) {
+    if sealer.is_current(record.envelope()) {
         report.current += 1;
         return None;
     }

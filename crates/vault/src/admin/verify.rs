@@ -1,6 +1,7 @@
 //! Whether everything opens.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::PAGE_LEN;
 use crate::key::KeyId;
@@ -13,6 +14,8 @@ use crate::vault::{StoreError, Vault};
 pub struct VerifyReport {
     /// Those that open, by the master key that they are sealed with.
     pub opened: BTreeMap<KeyId, u64>,
+    /// Those that open and are not sealed, where sealing was switched off.
+    pub unsealed: u64,
     /// Those that name a master key that is not in the keyring, by that key.
     pub unknown_key: BTreeMap<KeyId, u64>,
     /// Those that were altered, moved or damaged.
@@ -29,7 +32,23 @@ impl VerifyReport {
     /// How many secrets were looked at.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.opened.values().chain(self.unknown_key.values()).sum::<u64>() + self.refused
+        self.opened.values().chain(self.unknown_key.values()).sum::<u64>()
+            + self.unsealed
+            + self.refused
+    }
+}
+
+/// Shows the counts, and the ids of the keys.
+impl fmt::Display for VerifyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let opened = self.opened.values().sum::<u64>() + self.unsealed;
+        write!(f, "{opened} open")?;
+        self.opened.iter().try_for_each(|(key, n)| write!(f, ", {n} with the key {key}"))?;
+        if self.unsealed > 0 {
+            write!(f, ", {} not sealed", self.unsealed)?;
+        }
+        self.unknown_key.iter().try_for_each(|(key, n)| write!(f, ", {n} lack the key {key}"))?;
+        write!(f, ", {} refused", self.refused)
     }
 }
 
@@ -49,10 +68,10 @@ pub async fn verify(
         let page = vault.scan(last.as_ref(), PAGE_LEN).await?;
         for (id, record) in &page {
             match sealer.check(id.owner(), id.name(), record.envelope()) {
-                Ok(()) => {
-                    let key = record.envelope().key_id();
-                    key.into_iter().for_each(|key| *report.opened.entry(key).or_default() += 1);
-                }
+                Ok(()) => match record.envelope().key_id() {
+                    Some(key) => *report.opened.entry(key).or_default() += 1,
+                    None => report.unsealed += 1,
+                },
                 Err(OpenError::UnknownKey { key }) => {
                     *report.unknown_key.entry(key).or_default() += 1;
                 }
