@@ -46,6 +46,7 @@
 //!   `app_role_mount` (`approle`); `mount` (`secret`) of the key-value engine, version 2, `path` (`bonafide`) in it,
 //!   `namespace`, `certificates` (a PEM file, besides the system's). `dangerous_unsealed = true` stores credentials as they
 //!   are, for everybody who can read the engine; `vault.key` is needed for sessions and links all the same.
+//! * `quotas`: `requests_per_minute`, `burst`, `open_requests`, of one user to one tenant. Default: no limit.
 //! * `tenants.NAME.assertion`: the header in which the backend gets a signed assertion about the user (`bonafide-mcp`,
 //!   "assertions"). Default: none.
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.

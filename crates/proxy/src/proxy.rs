@@ -75,6 +75,7 @@ impl Proxy {
             vault,
             directory,
             portal: pages,
+            quotas,
             fixed,
             stamp,
             ..
@@ -96,6 +97,7 @@ impl Proxy {
             public_url.clone(),
         )
         .with_hosts(hosts.clone())
+        .with_quotas(quotas)
         .build()
         .map_err(StartError::Gateway)?;
         let portal = Portal::new(authenticator, directory.clone(), secrets.clone(), public_url)

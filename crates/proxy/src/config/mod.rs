@@ -5,6 +5,7 @@ mod openbao;
 mod policy;
 mod portal;
 mod problem;
+mod quotas;
 mod secret;
 mod section;
 mod tenants;
@@ -16,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::SystemTime;
 
-use bonafide_mcp::Directory;
+use bonafide_mcp::{Directory, Quotas};
 use bonafide_tower::TrustedHop;
 use toml::de::{DeTable, DeValue};
 use url::Url;
@@ -47,6 +48,8 @@ pub struct Config {
     pub directory: Directory,
     /// How users sign in to the portal. Without, its pages only say how to use the API.
     pub portal: Option<PortalConfig>,
+    /// How much one user may ask of one tenant.
+    pub quotas: Quotas,
     /// Everything but tenants and policy, to see whether a changed file needs a restart.
     pub(crate) fixed: String,
     /// When the file was written, looked at before it was read.
@@ -149,6 +152,7 @@ fn read(
     known.extend(trusted_hop.iter().map(|hop| hop.issuer().clone()));
     let policy = policy::read(root, &known, &tenants.ids, problems);
     let portal = portal::read(root, environment, &issuers, problems);
+    let quotas = quotas::read(root, problems);
     Some(Config {
         listen: listen?,
         public_url: public_url?,
@@ -157,6 +161,7 @@ fn read(
         vault: vault?,
         directory: Directory::new(tenants.tenants, policy?),
         portal,
+        quotas,
         fixed: fixed(root),
         stamp: None,
     })
