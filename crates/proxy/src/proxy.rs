@@ -85,6 +85,7 @@ impl Proxy {
         let Config {
             public_url,
             issuers,
+            trusted_hop,
             vault,
             policy,
             audit,
@@ -98,7 +99,10 @@ impl Proxy {
         let hosts = AllowedHosts::new(&public_url).with_listener(address);
         // Before anything that counts: counters belong to the recorder that is there when they are made.
         let metrics = health::install_recorder();
-        let authenticator = authenticator(&issuers)?;
+        let authenticator = match trusted_hop {
+            Some(hop) => authenticator(&issuers)?.with_trusted_hop(hop),
+            None => authenticator(&issuers)?,
+        };
         let mut stores = Stores::default();
         let secrets = vault.open_in(&mut stores)?;
         let audit = audit::start(&audit, &mut stores)?;

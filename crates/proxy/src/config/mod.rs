@@ -10,6 +10,7 @@ mod quotas;
 mod secret;
 mod section;
 mod tenants;
+mod trusted_hop;
 mod values;
 mod vault;
 
@@ -18,6 +19,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use bonafide_mcp::{Directory, Quotas};
+use bonafide_tower::TrustedHop;
 use toml::de::{DeTable, DeValue};
 use url::Url;
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub public_url: Url,
     /// Whose tokens are accepted. At least one.
     pub issuers: Vec<IssuerConfig>,
+    /// A host in front of the proxy whose word is taken. None unless the file has one.
+    pub trusted_hop: Option<TrustedHop>,
     /// Where credentials are kept.
     pub vault: VaultConfig,
     /// The tenants, and the policy that the rules of the file make by themselves.
@@ -150,10 +154,12 @@ fn read(
     let public_url = root.required(problems, "public_url", "\"https://mcp.example.com\"");
     let public_url = public_url.and_then(|found| values::origin(&found, problems));
     let issuers = issuers::read(root, environment, problems);
+    let trusted_hop = trusted_hop::read(root, &issuers, environment, problems);
     let vault = vault::read(root, file, environment, problems);
     let tenants = tenants::read(root, environment, problems);
-    let names: Vec<_> = issuers.iter().map(|issuer| issuer.trusted.issuer().clone()).collect();
-    let policy = policy::read(root, file, &names, &tenants.ids, problems);
+    let mut known: Vec<_> = issuers.iter().map(|it| it.trusted.issuer().clone()).collect();
+    known.extend(trusted_hop.iter().map(|hop| hop.issuer().clone()));
+    let policy = policy::read(root, file, &known, &tenants.ids, problems);
     let audit = audit::read(root, file, problems);
     let portal = portal::read(root, environment, &issuers, problems);
     let quotas = quotas::read(root, problems);
@@ -162,6 +168,7 @@ fn read(
         listen: listen?,
         public_url: public_url?,
         issuers,
+        trusted_hop,
         vault: vault?,
         directory: Directory::new(tenants.tenants, of_file),
         policy,
@@ -239,11 +246,16 @@ impl Config {
                 tenant.id().as_str()
             )
         });
+        let hop = self.trusted_hop.as_ref().map(|_| {
+            "`trusted_hop`: its users are known by its word only; whoever learns its secret and connects from its \
+             addresses can be any of them"
+                .to_owned()
+        });
         let unsealed = self.vault.dangerous_unsealed.then(|| {
             "`vault.openbao.dangerous_unsealed`: credentials are stored as they are: whoever reads the entries at the \
              server has them"
                 .to_owned()
         });
-        in_the_clear.chain(unsealed).collect()
+        in_the_clear.chain(unsealed).chain(hop).collect()
     }
 }

@@ -49,6 +49,10 @@ impl PolicyConfig {
                 let name = section.required(problems, "issuer", "\"https://…\"");
                 issuers.extend(name.and_then(|name| name.value.parse().ok()));
             }
+            if let Some(mut hop) = root.table(problems, "trusted_hop") {
+                let name = hop.required(problems, "issuer", "\"corporate-proxy\"");
+                issuers.extend(name.and_then(|name| name.value.parse().ok()));
+            }
             read(root, file, &issuers, &tenants, problems).map(|(config, _)| config)
         })
     }
