@@ -8,6 +8,7 @@ mod forward;
 mod metrics;
 mod service;
 mod sessions;
+mod trace;
 mod trail;
 mod variables;
 
@@ -23,6 +24,7 @@ pub(crate) use variables::UserVariables;
 use crate::ask::Asker;
 use crate::assertion::Assertions;
 use crate::backend::Backends;
+use crate::quota::Meter;
 use crate::session::SessionKeys;
 use crate::{Limits, SharedDirectory};
 use metrics::Metrics;
@@ -50,6 +52,7 @@ struct Shared {
     limits: Limits,
     backends: Backends,
     metrics: Metrics,
+    meter: Meter,
     trail: Trail,
 }
 
