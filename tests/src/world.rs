@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use bonafide_headers::{Templates, Variable};
-use bonafide_mcp::{Directory, Gateway, Limits, SharedDirectory, Tenant};
+use bonafide_mcp::{Directory, Gateway, GatewayBuilder, Limits, Quotas, SharedDirectory, Tenant};
 use bonafide_policy::{Audit, Policy, Rule, TenantId};
 use bonafide_testkit::{Issuer, Server, User};
 use bonafide_tower::{AllowedHosts, Authenticator};
@@ -29,14 +29,28 @@ pub struct World {
 
 impl World {
     pub async fn start(tenants: &[(&str, String)], limits: Limits) -> Self {
-        let audit = Audit::builder().start().unwrap();
-        Self::start_with_audit(tenants, limits, audit).await
+        Self::start_with(tenants, |gateway| gateway.with_limits(limits)).await
+    }
+
+    pub async fn start_with_quotas(
+        tenants: &[(&str, String)],
+        limits: Limits,
+        quotas: Quotas,
+    ) -> Self {
+        Self::start_with(tenants, |gateway| gateway.with_limits(limits).with_quotas(quotas)).await
     }
 
     pub async fn start_with_audit(
         tenants: &[(&str, String)],
         limits: Limits,
         audit: Audit,
+    ) -> Self {
+        Self::start_with(tenants, |gateway| gateway.with_limits(limits).with_audit(audit)).await
+    }
+
+    async fn start_with(
+        tenants: &[(&str, String)],
+        set: impl FnOnce(GatewayBuilder) -> GatewayBuilder,
     ) -> Self {
         let idp = Issuer::new("https://idp.example");
         let directory = SharedDirectory::new(directory(tenants));
@@ -51,11 +65,8 @@ impl World {
             secrets.clone(),
             public_url,
         )
-        .with_hosts(AllowedHosts::default().with_listener(address))
-        .with_limits(limits)
-        .with_audit(audit)
-        .build()
-        .unwrap();
+        .with_hosts(AllowedHosts::default().with_listener(address));
+        let gateway = set(gateway).build().unwrap();
         let server = Server::start_on(listener, Router::new().fallback_service(gateway));
         let client = Client::builder().no_proxy().build().unwrap();
         Self { idp, directory, secrets, server, client }

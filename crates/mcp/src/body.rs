@@ -11,6 +11,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use hyper::body::Incoming;
 
+use crate::quota::Place;
 use crate::rewrite::{EventError, EventRewriter};
 use crate::waiting::Waiting;
 
@@ -29,6 +30,8 @@ pub struct GatewayBody {
     events: Option<Box<EventRewriter>>,
     /// What takes the place of this body once it is there.
     waiting: Option<Box<Waiting>>,
+    /// Free again when all is sent, or nobody is left to send it to.
+    place: Option<Box<Place>>,
 }
 
 #[derive(Debug)]
@@ -74,6 +77,12 @@ impl GatewayBody {
 
     pub(crate) fn waiting(waiting: Waiting) -> Self {
         Self { waiting: Some(Box::new(waiting)), ..Self::default() }
+    }
+
+    /// Keeps the place until it ends.
+    pub(crate) fn holding(mut self, place: Option<Box<Place>>) -> Self {
+        self.place = place;
+        self
     }
 
     /// `ready` first, then what is still to come, which may pause for `pause` at a time if there is a limit.
@@ -138,7 +147,10 @@ impl Body for GatewayBody {
         loop {
             if let Some(waiting) = &mut self.waiting {
                 match ready!(waiting.poll(cx)) {
-                    Ok(body) => *self = body,
+                    Ok(body) => {
+                        let place = self.place.take();
+                        *self = body.holding(place);
+                    }
                     Err(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 }
             }

@@ -78,6 +78,7 @@
 //! | 404 | no such tenant or session |
 //! | 200 | a missing or refused credential: a URL elicitation, a tool error, or a JSON-RPC error ([`code::CREDENTIAL_NEEDED`]) |
 //! | 400, 405, 408, 413, 415 | no message, no method of ours, too slow, too large, not JSON in UTF-8 |
+//! | 429 | more than the [`Quotas`] of this user |
 //! | 502, 504 | the backend can't be used, or takes too long |
 //! | 503 | the vault can't be read |
 //!
@@ -152,9 +153,15 @@
 //! for 30 days, and is at `/.well-known/jwks.json` 30 days before and after. A new master key brings new ones at once: give
 //! it to all gateways as an older key first if backends must not notice.
 //!
-//! # What it does not do yet
+//! # What is counted, traced and logged
 //!
-//! Limit rates.
+//! * [`Quotas`] limit the requests of one user to one tenant, by rate and by how many are open. One too many is a 429 with
+//!   `Retry-After` and a JSON-RPC error ([`code::TOO_MANY`]). Each gateway counts by itself.
+//! * `traceparent` goes on as a step of ours in the client's trace, or begins one; `tracestate` and `baggage` go on. Nothing
+//!   is decided by them, and what a message says of traces in `_meta` is left alone.
+//! * Each request has a span with its `X-Request-Id` and trace, and ends with one event at the target `bonafide_mcp::access`:
+//!   method, tenant, status, outcome, milliseconds to the head of the answer. No name, argument or credential is in it.
+//! * `bonafide_mcp_requests_total` counts by outcome.
 
 mod ask;
 mod assertion;
@@ -167,6 +174,7 @@ mod json;
 mod limits;
 mod link;
 mod message;
+mod quota;
 mod refusal;
 mod rewrite;
 mod session;
@@ -180,6 +188,7 @@ pub use directory::{Directory, SharedDirectory};
 pub use gateway::{BuildError, Gateway, GatewayBuilder};
 pub use limits::Limits;
 pub use link::{LINK_TIME, LinkError, LinkSealer};
+pub use quota::Quotas;
 pub use refusal::code;
 pub use session::NoRandomness;
 pub use tenant::{Tenant, TenantError};

@@ -18,6 +18,8 @@ pub mod code {
     pub const NOT_FOUND: i64 = 404;
     /// The user has to enter a credential first, or a better one.
     pub const CREDENTIAL_NEEDED: i64 = 424;
+    /// The user sends more than they may.
+    pub const TOO_MANY: i64 = 429;
     /// The gateway can't read the credentials right now.
     pub const UNAVAILABLE: i64 = 503;
     /// The backend can't be reached, or its answer makes no sense.

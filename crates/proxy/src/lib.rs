@@ -35,12 +35,18 @@
 //! * `issuers`: `algorithms`, `jwks_uri`, `token` (`access` or `id`), `header` (where the token is, if not in `Authorization`),
 //!   `secret` (`env:NAME`, for `open-webui`), `leeway` (`60s`, at most `5m`), `claims` (paths for `username`, `email`, `name`,
 //!   `groups`, `roles`), `directories` (ids, for `entra` with `{tenantid}` in the issuer).
+//! * `trusted_hop`: a host in front of the proxy that authenticates users itself and has no token to pass on. `issuer` (the
+//!   name under which rules speak of its users), `header` and `secret` (`env:NAME`, at least 32 bytes, compared in constant
+//!   time), `peers` (the addresses or networks that it connects from), `user` (the header with the user's id), and if it
+//!   has them `username`, `email`, `groups` (headers; groups with commas between). Weaker than a token, and so no rule
+//!   holds for its users unless the rule names its `issuer`. Off without this section.
 //! * `vault.store`: `memory`, `sqlite:PATH` or `openbao+https://HOST:PORT`; `vault.key`: `env:NAME`, `file:PATH` or `keyring:NAME`
 //!   (feature `keyring`). Paths are relative to the file. The first key there seals, and all of them open.
 //! * `vault.openbao`: `token` (`env:NAME` or `file:PATH`), or `role_id`, `secret_id` (`env:NAME` or `file:PATH`) and
 //!   `app_role_mount` (`approle`); `mount` (`secret`) of the key-value engine, version 2, `path` (`bonafide`) in it,
 //!   `namespace`, `certificates` (a PEM file, besides the system's). `dangerous_unsealed = true` stores credentials as they
 //!   are, for everybody who can read the engine; `vault.key` is needed for sessions and links all the same.
+//! * `quotas`: `requests_per_minute`, `burst`, `open_requests`, of one user to one tenant. Default: no limit.
 //! * `tenants.NAME.assertion`: the header in which the backend gets a signed assertion about the user (`bonafide-mcp`,
 //!   "assertions"). Default: none.
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.

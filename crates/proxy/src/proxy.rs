@@ -68,13 +68,26 @@ impl Proxy {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
-        let Config { public_url, issuers, vault, directory, portal: pages, fixed, stamp, .. } =
-            config;
+        let Config {
+            public_url,
+            issuers,
+            trusted_hop,
+            vault,
+            directory,
+            portal: pages,
+            quotas,
+            fixed,
+            stamp,
+            ..
+        } = config;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let hosts = AllowedHosts::new(&public_url).with_listener(address);
         // Before anything that counts: counters belong to the recorder that is there when they are made.
         let metrics = health::install_recorder();
-        let authenticator = authenticator(&issuers)?;
+        let authenticator = match trusted_hop {
+            Some(hop) => authenticator(&issuers)?.with_trusted_hop(hop),
+            None => authenticator(&issuers)?,
+        };
         let secrets = vault.open()?;
         let directory = SharedDirectory::new(directory);
         let gateway = Gateway::builder(
@@ -84,6 +97,7 @@ impl Proxy {
             public_url.clone(),
         )
         .with_hosts(hosts.clone())
+        .with_quotas(quotas)
         .build()
         .map_err(StartError::Gateway)?;
         let portal = Portal::new(authenticator, directory.clone(), secrets.clone(), public_url)

@@ -13,5 +13,6 @@ mod bodies;
 mod credentials;
 mod elicitation;
 mod lists;
+mod quotas;
 mod refusals;
 mod sessions;

@@ -13,8 +13,9 @@ use super::{Gateway, Shared};
 use crate::ask::Asker;
 use crate::assertion::Assertions;
 use crate::backend::{Backends, TlsError};
+use crate::quota::Meter;
 use crate::session::{NoRandomness, SessionKeys};
-use crate::{Limits, SharedDirectory};
+use crate::{Limits, Quotas, SharedDirectory};
 
 /// Builds a [`Gateway`].
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub struct GatewayBuilder {
     public_url: Url,
     hosts: AllowedHosts,
     limits: Limits,
+    quotas: Quotas,
     audit: Option<Audit>,
 }
 
@@ -56,12 +58,19 @@ impl GatewayBuilder {
     ) -> Self {
         let hosts = AllowedHosts::new(&public_url);
         let limits = Limits::default();
-        Self { authenticator, directory, secrets, public_url, hosts, limits, audit: None }
+        let quotas = Quotas::default();
+        Self { authenticator, directory, secrets, public_url, hosts, limits, quotas, audit: None }
     }
 
     /// Under which names and from which pages it may be called. Default: those of the public URL.
     pub fn with_hosts(mut self, hosts: AllowedHosts) -> Self {
         self.hosts = hosts;
+        self
+    }
+
+    /// How much one user may ask of one tenant. Default: any number of requests.
+    pub fn with_quotas(mut self, quotas: Quotas) -> Self {
+        self.quotas = quotas;
         self
     }
 
@@ -117,6 +126,7 @@ impl GatewayBuilder {
                 limits: self.limits,
                 backends,
                 metrics: Metrics::new(),
+                meter: Meter::new(self.quotas),
                 trail: Trail::new(self.audit)?,
             }),
         })

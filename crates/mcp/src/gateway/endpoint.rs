@@ -1,14 +1,14 @@
 //! One request to `/{tenant}/mcp`, from the token to the rendered headers.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bonafide_claims::VerifiedUser;
 use bonafide_policy::{Permit, TenantId};
-use bonafide_tower::Challenge;
+use bonafide_tower::{Challenge, Peer};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{Method, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
@@ -18,12 +18,13 @@ use super::Shared;
 use super::authorize::{Authorized, authorize};
 use super::credential::Held;
 use super::forward::Exchange;
-use super::metrics::Outcome;
+use super::metrics::{Metrics, Outcome};
 use super::service::{challenged_resource, method_not_allowed, not_found};
 use crate::GatewayBody;
 use crate::ask::{Answered, Retry, invalid_state};
 use crate::content::check_content;
 use crate::message::{Message, MessageError};
+use crate::quota::Place;
 use crate::refusal::{code, error};
 use crate::rewrite::Rewriter;
 
@@ -54,11 +55,23 @@ impl Shared {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let started = Instant::now();
+        let method = parts.method.clone();
+        let named = tenant.clone();
         let (outcome, response) = match self.serve(tenant, parts, body).await {
             Ok(served) => served,
             Err(refused) => (refused.outcome, *refused.response),
         };
         self.metrics.count(outcome);
+        tracing::info!(
+            target: "bonafide_mcp::access",
+            http = %method,
+            tenant = named.as_ref().map_or("", TenantId::as_str),
+            status = response.status().as_u16(),
+            outcome = Metrics::name(outcome),
+            milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "served"
+        );
         response
     }
 
@@ -73,7 +86,7 @@ impl Shared {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let user = self.authenticate(tenant.as_ref(), &parts.headers).await?;
+        let user = self.authenticate(tenant.as_ref(), &parts).await?;
         self.hosts.check(&parts).map_err(|refusal| {
             Refused::invalid(StatusCode::FORBIDDEN, code::DENIED, &refusal.to_string())
         })?;
@@ -139,6 +152,7 @@ impl Shared {
         let id = message.as_ref().and_then(|message| message.id.as_ref());
         let session = self.open_session(&permit, &mut parts.headers, id)?;
         let url = session || message.as_ref().is_some_and(Message::declares_url);
+        let place = self.enter(&permit, id)?.map(Box::new);
         let rendered = self.render(&permit, tenant, id).await?;
         if Self::has_to_wait(&rendered, retry.as_ref())
             && let (Some(message), Some(retry)) = (&message, retry)
@@ -151,7 +165,10 @@ impl Shared {
                 Answered::Accepted => {
                     let (shared, tenant) = (Arc::clone(self), tenant.clone());
                     let held = Held { shared, permit, tenant, parts, retry, sent, probes, url };
-                    return Ok((Outcome::Held, held.answer().await?));
+                    return Ok((
+                        Outcome::Held,
+                        held.answer().await?.map(|body| body.holding(place)),
+                    ));
                 }
                 Answered::Not => {}
             }
@@ -159,7 +176,22 @@ impl Shared {
         let rewriter = Rewriter::new(&permit, message.as_ref(), probes);
         let message = message.as_ref();
         let exchange = Exchange { permit: &permit, tenant, message, body: &body, rewriter, url };
-        Ok((outcome, self.exchange(exchange, parts, rendered, sent).await?))
+        let response = self.exchange(exchange, parts, rendered, sent).await?;
+        Ok((outcome, response.map(|body| body.holding(place))))
+    }
+
+    /// A place among the requests that the user has open.
+    fn enter(&self, permit: &Permit, id: Option<&Value>) -> Result<Option<Place>, Refused> {
+        let entered = self.meter.enter(permit.user().id(), permit.tenant(), Instant::now());
+        entered.map_err(|wait| {
+            let text =
+                format!("too many requests to `{}`: wait a little", permit.tenant().as_str());
+            let mut response = error(StatusCode::TOO_MANY_REQUESTS, id, code::TOO_MANY, &text);
+            // In whole seconds, rounded up (RFC 9110, section 10.2.3).
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            Refused::new(Outcome::TooMany, response)
+        })
     }
 
     /// What the gateway asked for, if this request is the answer to it.
@@ -179,9 +211,10 @@ impl Shared {
     async fn authenticate(
         &self,
         tenant: Option<&TenantId>,
-        headers: &HeaderMap,
+        parts: &Parts,
     ) -> Result<VerifiedUser, Refused> {
-        self.authenticator.authenticate(headers).await.map_err(|refusal| {
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        self.authenticator.authenticate_from(&parts.headers, peer).await.map_err(|refusal| {
             tracing::info!(error = %refusal, "refused a request without a valid token");
             let mut challenge = Challenge::new(&refusal);
             if let Some(resource) = challenged_resource(self, tenant) {

@@ -10,6 +10,7 @@ pub(super) enum Outcome {
     Denied,
     Invalid,
     NotFound,
+    TooMany,
     CredentialNeeded,
     Held,
     VaultFailed,
@@ -19,12 +20,13 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [(Self, &'static str); 11] = [
+    const ALL: [(Self, &'static str); 12] = [
         (Self::Forwarded, "forwarded"),
         (Self::Unauthenticated, "unauthenticated"),
         (Self::Denied, "denied"),
         (Self::Invalid, "invalid"),
         (Self::NotFound, "not_found"),
+        (Self::TooMany, "too_many"),
         (Self::CredentialNeeded, "credential_needed"),
         (Self::Held, "held"),
         (Self::VaultFailed, "vault_failed"),
@@ -37,7 +39,7 @@ impl Outcome {
 /// A counter for each outcome, looked up once.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    counters: [(Outcome, Counter); 11],
+    counters: [(Outcome, Counter); 12],
 }
 
 impl Metrics {
@@ -46,6 +48,11 @@ impl Metrics {
         let counter =
             |(outcome, name)| (outcome, counter!("bonafide_mcp_requests_total", "outcome" => name));
         Self { counters: Outcome::ALL.map(counter) }
+    }
+
+    pub(super) fn name(outcome: Outcome) -> &'static str {
+        let mut all = Outcome::ALL.into_iter();
+        all.find(|(known, _)| *known == outcome).map_or("", |(_, name)| name)
     }
 
     pub(super) fn count(&self, outcome: Outcome) {

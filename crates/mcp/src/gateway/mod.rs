@@ -8,6 +8,7 @@ mod forward;
 mod metrics;
 mod service;
 mod sessions;
+mod trace;
 mod trail;
 mod variables;
 
@@ -22,6 +23,7 @@ use url::Url;
 use crate::ask::Asker;
 use crate::assertion::Assertions;
 use crate::backend::Backends;
+use crate::quota::Meter;
 use crate::session::SessionKeys;
 use crate::{Limits, SharedDirectory};
 use metrics::Metrics;
@@ -49,6 +51,7 @@ struct Shared {
     limits: Limits,
     backends: Backends,
     metrics: Metrics,
+    meter: Meter,
     trail: Trail,
 }
 

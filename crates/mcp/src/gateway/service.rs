@@ -14,8 +14,10 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use tower_service::Service;
+use tracing::Instrument as _;
 
 use super::endpoint::unable;
+use super::trace::continue_trace;
 use super::{Gateway, Shared};
 use crate::GatewayBody;
 use crate::refusal::{code, error};
@@ -38,21 +40,31 @@ where
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let id = shared.trail.name(&mut parts.headers);
+            let trace = continue_trace(&mut parts.headers);
+            let span = tracing::info_span!("request", id = id.as_str(), trace);
             parts.extensions.insert(id.clone());
-            let mut response = match route(parts.uri.path()) {
-                Some(Route::Endpoint(tenant)) => {
-                    let tenant = tenant.parse().ok();
-                    shared.endpoint(tenant, parts, body).await
-                }
-                Some(Route::Metadata(tenant)) => shared.metadata(tenant, &parts),
-                None if parts.uri.path() == "/.well-known/jwks.json" => shared.keys(&parts),
-                // Clients look for metadata in several places, without a token.
-                None if parts.uri.path().starts_with("/.well-known/") => not_found(),
-                None => shared.endpoint(None, parts, body).await,
-            };
+            let mut response = answer(&shared, parts, body).instrument(span).await;
             id.tell(response.headers_mut());
             Ok(response)
         })
+    }
+}
+
+async fn answer<B>(shared: &Arc<Shared>, parts: Parts, body: B) -> Response<GatewayBody>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match route(parts.uri.path()) {
+        Some(Route::Endpoint(tenant)) => {
+            let tenant = tenant.parse().ok();
+            shared.endpoint(tenant, parts, body).await
+        }
+        Some(Route::Metadata(tenant)) => shared.metadata(tenant, &parts),
+        None if parts.uri.path() == "/.well-known/jwks.json" => shared.keys(&parts),
+        // Clients look for metadata in several places, without a token.
+        None if parts.uri.path().starts_with("/.well-known/") => not_found(),
+        None => shared.endpoint(None, parts, body).await,
     }
 }
 

@@ -82,6 +82,10 @@ impl Trail {
 }
 
 impl RequestId {
+    pub(super) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
     /// Tells the client what the request is called here.
     pub(super) fn tell(self, headers: &mut HeaderMap) {
         headers.insert(REQUEST_ID, self.0);
