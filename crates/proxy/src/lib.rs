@@ -56,6 +56,9 @@
 //!   file. It may be the file of the vault.
 //! * `audit`: `sink` (`off`, `log`, `file:PATH` with one JSON object a line, or `sqlite:PATH`, the table `audit`), `queue` (how
 //!   many decisions may wait for the sink; 8192), `keep` (how long a database keeps them, such as `90d`; for ever).
+//! * `tenants.NAME.check`: `true` to try new values with a call that changes nothing before they are stored.
+//! * `portal.administrators`: `roles`, `groups`, `users`; all that are given must hold. They see who has stored what, and may
+//!   remove it.
 //! * `portal`: `client_id` and, for a confidential client, `client_secret` (`env:NAME`); `issuer` if there are several;
 //!   `scopes` (`["profile", "email"]`; `openid` always), `resource` (RFC 8707: asks for an access token for the gateway,
 //!   so that the pages decide on the very same claims), `idle` (`30m`), `session` (`8h`). Register
