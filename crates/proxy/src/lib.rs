@@ -52,6 +52,9 @@
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.
 //! * `tenants.NAME.variables.VARIABLE`: `title`, `description`, `required`, `secret`, `default`, `pattern`, `choices`,
 //!   `min_length`, `max_length`.
+//! * `tenants.NAME.check`: `true` to try new values with a call that changes nothing before they are stored.
+//! * `portal.administrators`: `roles`, `groups`, `users`; all that are given must hold. They see who has stored what, and may
+//!   remove it.
 //! * `portal`: `client_id` and, for a confidential client, `client_secret` (`env:NAME`); `issuer` if there are several;
 //!   `scopes` (`["profile", "email"]`; `openid` always), `resource` (RFC 8707: asks for an access token for the gateway,
 //!   so that the pages decide on the very same claims), `idle` (`30m`), `session` (`8h`). Register

@@ -469,6 +469,11 @@ fn half_a_portal_is_refused() {
         ("[portal]\nclient_id = \"a\"\nidle = \"9h\"", "portal", "session ends"),
         ("[portal]\nclient_id = \"a\"\nsession = \"48h\"", "portal", "session ends"),
         ("[portal]\nclient_id = \"a\"\nscope = [\"x\"]", "portal.scope", "unknown key"),
+        (
+            "[portal]\nclient_id = \"a\"\n[portal.administrators]",
+            "portal.administrators",
+            "roles = ",
+        ),
     ];
     for (portal, key, says) in cases {
         let error = files.parse(&format!("{GOOD}\n{portal}\n")).unwrap_err();
