@@ -73,6 +73,7 @@
 //! |---|---|---|
 //! | `verify` | yes | `Verifier` and all that belongs to it. Without, only the types, for crates that take a [`VerifiedUser`] |
 
+pub mod dangerous;
 mod ids;
 mod names;
 mod text;
@@ -84,7 +85,7 @@ pub use ids::{
     DirectoryId, GroupName, IdError, Issuer, MAX_ID_LEN, RoleName, Scope, Subject, UserId,
 };
 pub use names::{Groups, NameSet, UnknownGroups};
-pub use user::{TokenKind, VerifiedUser};
+pub use user::{Assurance, TokenKind, VerifiedUser};
 #[cfg(feature = "verify")]
 pub use verify::{
     BuildError, Claim, ClaimMap, ClaimPath, GraphBuildError, GraphError, GraphGroups,

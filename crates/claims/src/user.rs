@@ -12,7 +12,8 @@ use crate::names::{Groups, NameSet};
 /// A user whose token was verified: signature, issuer, audience, time window and token type.
 ///
 /// Cloning costs a reference count. There is no public constructor, no `Default` and no `Deserialize`, so
-/// a function that takes a `VerifiedUser` need not ask whether the caller was authenticated:
+/// a function that takes a `VerifiedUser` need not ask whether the caller was authenticated. The one way around a
+/// token is called [`dangerous`](crate::dangerous), and leaves its mark: [`assurance`](Self::assurance).
 ///
 /// ```compile_fail
 /// use bonafide_claims::VerifiedUser;
@@ -40,6 +41,7 @@ pub struct VerifiedUser {
 pub(crate) struct Verified {
     pub(crate) id: UserId,
     pub(crate) kind: TokenKind,
+    pub(crate) assurance: Assurance,
     pub(crate) username: Option<Box<str>>,
     pub(crate) email: Option<Box<str>>,
     pub(crate) name: Option<Box<str>>,
@@ -65,8 +67,18 @@ pub enum TokenKind {
     Id,
 }
 
+/// Who vouches for a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Assurance {
+    /// The issuer: it signed the token, or said itself that the token is active (RFC 7662).
+    Issuer,
+    /// A host between the user and us, by its word. Weaker: nobody signed anything, and whoever takes over that host
+    /// or learns its secret can be everybody.
+    TrustedHop,
+}
+
 impl VerifiedUser {
-    #[cfg_attr(not(feature = "verify"), expect(dead_code, reason = "only a verifier makes users"))]
     pub(crate) fn new(verified: Verified) -> Self {
         Self { inner: Arc::new(verified) }
     }
@@ -93,6 +105,12 @@ impl VerifiedUser {
     #[must_use]
     pub fn token_kind(&self) -> TokenKind {
         self.inner.kind
+    }
+
+    /// Who vouches for the user. The issuer, unless a trusted hop was set up on purpose.
+    #[must_use]
+    pub fn assurance(&self) -> Assurance {
+        self.inner.assurance
     }
 
     /// The user name, for display and for templates. May be reassigned: not an id.
@@ -161,6 +179,7 @@ impl fmt::Debug for VerifiedUser {
         f.debug_struct("VerifiedUser")
             .field("issuer", self.issuer())
             .field("kind", &self.inner.kind)
+            .field("assurance", &self.inner.assurance)
             .field("groups", &self.inner.groups)
             .field("roles", &self.inner.roles)
             .field("scopes", &self.inner.scopes)

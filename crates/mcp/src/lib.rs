@@ -170,6 +170,7 @@ mod ask;
 mod assertion;
 mod backend;
 mod body;
+mod check;
 mod content;
 mod directory;
 mod gateway;
@@ -187,6 +188,7 @@ mod waiting;
 
 pub use backend::TlsError;
 pub use body::{BodyError, GatewayBody};
+pub use check::{CheckError, CredentialCheck};
 pub use directory::{Directory, SharedDirectory};
 pub use gateway::{BuildError, Gateway, GatewayBuilder};
 pub use limits::Limits;

@@ -15,6 +15,7 @@ use url::Url;
 #[derive(Debug, Clone)]
 pub struct Tenant {
     title: Arc<str>,
+    checked: bool,
     assertion: Option<HeaderName>,
     inner: Arc<Inner>,
 }
@@ -79,6 +80,7 @@ impl Tenant {
         let title = id.as_str().into();
         Ok(Self {
             title,
+            checked: false,
             assertion: None,
             inner: Arc::new(Inner { id, url, uri, templates, secrets, protected }),
         })
@@ -89,6 +91,21 @@ impl Tenant {
     pub fn with_title(mut self, title: &str) -> Self {
         self.title = title.into();
         self
+    }
+
+    /// Whether users' new values are tried with a call that changes nothing before they are stored:
+    /// [`CredentialCheck`](crate::CredentialCheck). Default: they are not.
+    #[must_use]
+    pub fn with_check(mut self, check: bool) -> Self {
+        self.checked = check;
+        self
+    }
+
+    /// Whether new values are tried before they are stored. They are not where the backend wants an assertion besides, which
+    /// the check does not send.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        self.checked && self.assertion.is_none()
     }
 
     /// Sends an assertion about the user in this header: a JWT that the gateway signs, good for 60 seconds and for this

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use bonafide_claims::VerifiedUser;
 use bonafide_headers::Variable;
-use bonafide_mcp::Directory;
+use bonafide_mcp::{CheckError, Directory};
 use bonafide_policy::Permit;
 use bonafide_tower::User;
 use bonafide_vault::{SecretName, VaultError};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::checking::{Unchecked, check};
 use crate::portal::Shared;
 use crate::problem::Problem;
 use crate::state::{Connection, unix_seconds};
@@ -95,6 +97,7 @@ pub(crate) async fn write(
     let Json(NewValue { value }) = body.map_err(|refusal| wrong_body(&refusal))?;
     let value = SecretString::from(value.into_boxed_str());
     variable.check(&value).map_err(|wrong| Problem::bad_request(wrong.to_string()))?;
+    try_out(&shared, &directory, &permit, &name, &value).await?;
     shared.secrets.open(&permit).write(&name, value).await.map_err(|failure| failed(&failure))?;
     tracing::info!(tenant = permit.tenant().as_str(), name = name.as_str(), "stored a variable");
     Ok(StatusCode::NO_CONTENT)
@@ -111,6 +114,61 @@ pub(crate) async fn remove(
     shared.secrets.open(&permit).remove(&name).await.map_err(|failure| failed(&failure))?;
     tracing::info!(tenant = permit.tenant().as_str(), name = name.as_str(), "removed a variable");
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Asks the backend about the value, where its tenant wants that.
+async fn try_out(
+    shared: &Shared,
+    directory: &Directory,
+    permit: &Permit,
+    name: &SecretName,
+    value: &SecretString,
+) -> Result<(), Problem> {
+    let Some(tenant) = directory.tenant(permit.tenant().as_str()) else { return Ok(()) };
+    match check(shared, permit, tenant, &[(name, Some(value))]).await {
+        Ok(_) => Ok(()),
+        Err(Unchecked::Vault(failure)) => Err(failed(&failure)),
+        Err(Unchecked::Backend(CheckError::Refused)) => {
+            Err(Problem::bad_request("the backend refused this value: nothing was stored"))
+        }
+        Err(Unchecked::Backend(error)) => {
+            let status = StatusCode::BAD_GATEWAY;
+            Err(Problem::with_status(status, format!("{error}: nothing was stored")))
+        }
+    }
+}
+
+/// The answer of `POST …/variables/{name}/links`.
+#[derive(Debug, Serialize)]
+pub(crate) struct NewLink {
+    url: String,
+    expires_at: u64,
+}
+
+pub(crate) async fn make_link(
+    State(shared): State<Arc<Shared>>,
+    User(user): User,
+    Path((tenant, name)): Path<(String, String)>,
+) -> Result<(StatusCode, Json<NewLink>), Problem> {
+    let directory = shared.directory.load();
+    let (permit, _, name) = find(&directory, &user, &tenant, &name)?;
+    count(&shared, &user)?;
+    let seals = shared.seals.as_ref().ok_or_else(|| {
+        Problem::not_found("nobody can sign in to the pages here, so there are no links to them")
+    })?;
+    let made = seals.once.make(&shared.secrets, &permit, &name, shared.clock.now()).await;
+    let (token, expires_at) = made.map_err(|failure| failed(&failure.into()))?;
+    let url = format!("{}?l={token}", shared.page(permit.tenant()));
+    Ok((StatusCode::CREATED, Json(NewLink { url, expires_at })))
+}
+
+/// `/api/openapi.json`: what is here, for programs.
+pub(crate) async fn document() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "public, max-age=3600"),
+    ];
+    (headers, include_str!("openapi.json")).into_response()
 }
 
 /// Counts a change, and refuses one too many.

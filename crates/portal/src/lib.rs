@@ -53,6 +53,10 @@
 //! rule of its declaration, 403 a tenant that the caller may not use, 404 no such tenant or variable, 413 more than 64 KiB,
 //! 415 another content type, 503 no vault.
 //!
+//! `/api/openapi.json` describes it for programs. `POST /api/tenants/{tenant}/variables/{name}/links` answers 201 with the
+//! `url` of a page where the caller, signed in, sets that variable: once, and within 15 minutes. The link is for the
+//! variable as it was when the link was made, so that it ends with any change, at any gateway.
+//!
 //! # The pages
 //!
 //! [`Portal::with_sign_in`] switches them on. Sign-in is OpenID Connect's authorization code flow with PKCE; the redirect URI
@@ -62,6 +66,12 @@
 //! * [`Look`] replaces name, header, footer and style sheet; [`Texts`] has every sentence, to be translated.
 //! * A session ends after 30 minutes without a request and after 8 hours in any case ([`SignIn::builder`]). It is sealed in
 //!   cookies with the vault's master key, so that any gateway with the same key can go on with it.
+//!
+//! * A link from the gateway (`?e=…`) is refused, in words, for everybody but the user that it was made for.
+//! * [`Portal::with_check`]: a tenant can want new values to be tried with `initialize` or `server/discover` before they are
+//!   stored. A backend that answers those without looking at the credential accepts every one.
+//! * [`Portal::with_administrators`]: who has stored what, by the id that the issuer gave them; reset a value, remove
+//!   everything of a user. Never a value. There is no view of the audit yet.
 //!
 //! What is in the cookie is the token that the issuer signed, not what was once read from it. Each request verifies
 //! it again, as of the moment of the sign-in, so there is no second way to a
@@ -88,7 +98,9 @@
 //! * What the issuer said about groups at the sign-in is believed until the session ends.
 
 mod api;
+mod checking;
 mod cookies;
+mod links;
 mod look;
 mod pages;
 mod portal;

@@ -13,8 +13,8 @@ use axum::routing::{get, post, put};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use bonafide_jwks::{Clock, SystemClock};
-use bonafide_mcp::SharedDirectory;
-use bonafide_policy::TenantId;
+use bonafide_mcp::{CredentialCheck, SharedDirectory};
+use bonafide_policy::{Policy, PolicyErrors, Rule, TenantId};
 use bonafide_tower::{AllowedHosts, AuthenticateLayer, Authenticator};
 use bonafide_vault::{KeyError, SecretStore};
 use tokio::time::timeout;
@@ -24,13 +24,16 @@ use crate::cookies::Cookies;
 use crate::problem::Problem;
 use crate::rate::WriteRate;
 use crate::sealed::Seals;
-use crate::session::{Visitor, renew, visit};
+use crate::session::{Session, Visitor, renew, visit};
 use crate::sign_in::{SignIn, is_loopback};
 use crate::state::unix_seconds;
 use crate::{Look, api, pages};
 
 /// The largest request body, in bytes. A credential is short.
 const BODY_LIMIT: usize = 64 * 1024;
+
+/// What administrators are allowed, as their policy names it.
+const ADMINISTRATION: &str = "administration";
 
 /// How long a request may take, its body included.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -42,6 +45,7 @@ pub struct Portal {
     shared: Arc<Shared>,
     sign_in: Option<(SignIn, Arc<Seals>)>,
     look: Look,
+    administrators: Policy,
 }
 
 /// What API and pages share.
@@ -53,6 +57,10 @@ pub(crate) struct Shared {
     pub(crate) hosts: AllowedHosts,
     pub(crate) rate: Arc<WriteRate>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Asks backends about new values.
+    pub(crate) check: Option<CredentialCheck>,
+    /// Where users can sign in.
+    pub(crate) seals: Option<Arc<Seals>>,
 }
 
 /// What the pages need besides, for users who sign in.
@@ -62,6 +70,7 @@ pub(crate) struct Browser {
     pub(crate) seals: Arc<Seals>,
     pub(crate) cookies: Cookies,
     pub(crate) look: Look,
+    administrators: Policy,
     style: String,
     pub(crate) style_path: String,
 }
@@ -89,8 +98,15 @@ impl Portal {
     ) -> Self {
         let hosts = AllowedHosts::new(&public_url);
         let (rate, clock) = (Arc::default(), Arc::new(SystemClock));
-        let shared = Shared { directory, secrets, public_url, hosts, rate, clock };
-        Self { authenticator, shared: Arc::new(shared), sign_in: None, look: Look::default() }
+        let shared =
+            Shared { directory, secrets, public_url, hosts, rate, clock, check: None, seals: None };
+        Self {
+            authenticator,
+            shared: Arc::new(shared),
+            sign_in: None,
+            look: Look::default(),
+            administrators: Policy::default(),
+        }
     }
 
     /// Under which names and from which pages it may be called. Default: those of the public URL.
@@ -105,7 +121,7 @@ impl Portal {
     /// # Errors
     ///
     /// When users could not do so safely: if the public URL is `http` and not on loopback.
-    pub fn with_sign_in(self, sign_in: SignIn) -> Result<Self, PortalError> {
+    pub fn with_sign_in(mut self, sign_in: SignIn) -> Result<Self, PortalError> {
         let url = &self.shared.public_url;
         if url.scheme() != "https" && !is_loopback(url) {
             return Err(PortalError::NotHttps);
@@ -113,13 +129,37 @@ impl Portal {
         // With the master key of the vault, so that every gateway that reads the vault knows the users of the others.
         let sealer = self.shared.secrets.sealer();
         let seals = Seals::new(sealer.keyring()).map_err(PortalError::Keys)?;
-        Ok(Self { sign_in: Some((sign_in, Arc::new(seals))), ..self })
+        let seals = Arc::new(seals);
+        Arc::make_mut(&mut self.shared).seals = Some(Arc::clone(&seals));
+        Ok(Self { sign_in: Some((sign_in, seals)), ..self })
     }
 
     /// What the pages look like.
     #[must_use]
     pub fn with_look(self, look: Look) -> Self {
         Self { look, ..self }
+    }
+
+    /// How backends are asked about new values, for those tenants that want it ([`Tenant::with_check`]). Without, values
+    /// are stored as they are.
+    ///
+    /// [`Tenant::with_check`]: bonafide_mcp::Tenant::with_check
+    #[must_use]
+    pub fn with_check(mut self, check: CredentialCheck) -> Self {
+        Arc::make_mut(&mut self.shared).check = Some(check);
+        self
+    }
+
+    /// For whom `rule` holds may see who has stored what, and remove it; never a value. Default: nobody.
+    ///
+    /// Only the rule's conditions count: groups, roles, scopes, users and issuer.
+    ///
+    /// # Errors
+    ///
+    /// When the rule is not right.
+    pub fn with_administrators(self, rule: Rule) -> Result<Self, PolicyErrors> {
+        let rule = rule.with_tenants([ADMINISTRATION]);
+        Ok(Self { administrators: Policy::builder().with_rule(rule).build()?, ..self })
     }
 
     /// The clock that sessions end by. The operating system's by default.
@@ -144,6 +184,7 @@ impl Portal {
         let api = Router::new()
             .route("/api/tenants", get(api::list))
             .route("/api/tenants/{tenant}/variables/{name}", put(api::write).delete(api::remove))
+            .route("/api/tenants/{tenant}/variables/{name}/links", post(api::make_link))
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .layer(from_fn(in_time))
             .layer(from_fn_with_state(Arc::clone(&self.shared), check_host))
@@ -155,13 +196,14 @@ impl Portal {
                 .route("/connections/-/style.css", get(pages::plain::style))
                 .route("/connections/{tenant}", get(pages::plain::tenant)),
         };
+        let pages = pages.route("/api/openapi.json", get(api::document));
         let pages = pages.layer(from_fn_with_state(Arc::clone(&self.shared), check_host));
         api.merge(pages).with_state(Arc::clone(&self.shared))
     }
 
     fn pages(&self, sign_in: SignIn, seals: Arc<Seals>) -> Router<Arc<Shared>> {
         let look = self.look.clone();
-        let browser = Arc::new(Browser::new(sign_in, seals, look, &self.shared.public_url));
+        let browser = Arc::new(Browser::new(sign_in, seals, look, self));
         let guard = (Arc::clone(&self.shared), Arc::clone(&browser));
         let account = Router::new()
             .route("/connections/-/sign-in", get(pages::sign_in))
@@ -173,6 +215,8 @@ impl Portal {
                 "/connections/-/sign-out",
                 post(pages::sign_out).get(pages::sign_out_without_form),
             )
+            .route("/connections/-/users", get(pages::users))
+            .route("/connections/-/user", get(pages::user).post(pages::take))
             .route("/connections/{tenant}", get(pages::show).post(pages::save))
             .route("/connections/{tenant}/remove/{name}", get(pages::ask).post(pages::remove))
             .layer(from_fn_with_state(guard, with_visitor));
@@ -207,7 +251,7 @@ impl Shared {
 }
 
 impl Browser {
-    fn new(sign_in: SignIn, seals: Arc<Seals>, look: Look, public_url: &Url) -> Self {
+    fn new(sign_in: SignIn, seals: Arc<Seals>, look: Look, portal: &Portal) -> Self {
         let style = look.css();
         // Another style sheet has another address, so that it may be kept by browsers.
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes());
@@ -215,11 +259,20 @@ impl Browser {
         Self {
             sign_in,
             seals,
-            cookies: Cookies::new(public_url.scheme() == "https"),
+            cookies: Cookies::new(portal.shared.public_url.scheme() == "https"),
             look,
+            administrators: portal.administrators.clone(),
             style,
             style_path: format!("/connections/-/style.css?{version}"),
         }
+    }
+}
+
+impl Browser {
+    /// Decided by a policy like everything else: what is not known denies.
+    pub(crate) fn is_administrator(&self, session: &Session) -> bool {
+        let here = ADMINISTRATION.parse::<TenantId>();
+        here.is_ok_and(|here| self.administrators.permit(&session.user, &here).is_ok())
     }
 }
 

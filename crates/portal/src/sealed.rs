@@ -1,8 +1,11 @@
 //! What the portal hands to a browser to keep, and nobody but a portal with the same master key can read or write.
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use bonafide_mcp::LinkSealer;
 use bonafide_vault::{KeyError, Keyring, StateSealer};
 use secrecy::ExposeSecret as _;
+
+use crate::links::OnceLinks;
 
 /// What a sealed text is for. One that was sealed for one purpose does not open for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +19,9 @@ pub(crate) enum Purpose {
 pub(crate) struct Seals {
     session: StateSealer,
     sign_in: StateSealer,
+    /// For the links of the gateway.
+    pub(crate) asked: LinkSealer,
+    pub(crate) once: OnceLinks,
 }
 
 /// The operating system gave no random bytes, or the cryptography library refused to work.
@@ -28,6 +34,8 @@ impl Seals {
         Ok(Self {
             session: StateSealer::new(keyring, "bonafide-portal session")?,
             sign_in: StateSealer::new(keyring, "bonafide-portal sign-in")?,
+            asked: LinkSealer::new(keyring)?,
+            once: OnceLinks::new(keyring)?,
         })
     }
 

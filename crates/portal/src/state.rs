@@ -12,6 +12,8 @@ use secrecy::ExposeSecret as _;
 pub(crate) struct Connection<'t> {
     pub(crate) tenant: &'t Tenant,
     pub(crate) fields: Vec<Field<'t>>,
+    /// The token of the link that leaves only one field.
+    pub(crate) link: Option<String>,
 }
 
 /// A variable, and what is stored for it.
@@ -48,7 +50,7 @@ impl<'t> Connection<'t> {
             }
             fields.push(Field { variable, name, status, value, unreadable });
         }
-        Ok(Self { tenant, fields })
+        Ok(Self { tenant, fields, link: None })
     }
 
     /// Whether everything that is required is set.

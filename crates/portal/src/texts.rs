@@ -213,6 +213,30 @@ texts! {
     vault_title = "Your credentials cannot be reached right now";
     /// What to do then.
     vault_text = "The store does not answer. Try again in a moment.";
+    /// The heading of the page for administrators.
+    users_title = "Users";
+    /// What administrators see there.
+    users_text = "Who has stored something, by the id that their issuer gave them. Values are never shown.";
+    /// Nobody has.
+    users_empty = "Nobody has stored anything.";
+    /// A column.
+    user_label = "User";
+    /// A column.
+    issuer_label = "Issuer";
+    /// A column.
+    values_label = "Stored";
+    /// A link to more users.
+    next = "More users";
+    /// A user who has nothing stored.
+    user_empty = "Nothing is stored for this user.";
+    /// A button: removes one value of a user.
+    reset = "Reset";
+    /// What stands for `{tenant}` where it has no title at hand.
+    the_service = "the service";
+    /// The heading and the button.
+    remove_user = "Remove everything";
+    /// What that means.
+    remove_user_text = "All values of this user are removed, for all services, at once and for good. The user can enter new ones; to keep them out, change the policy.";
     /// A stored value does not open.
     unreadable = "What is stored here cannot be read any more. Enter it again.";
 }

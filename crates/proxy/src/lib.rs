@@ -35,6 +35,11 @@
 //! * `issuers`: `algorithms`, `jwks_uri`, `token` (`access` or `id`), `header` (where the token is, if not in `Authorization`),
 //!   `secret` (`env:NAME`, for `open-webui`), `leeway` (`60s`, at most `5m`), `claims` (paths for `username`, `email`, `name`,
 //!   `groups`, `roles`), `directories` (ids, for `entra` with `{tenantid}` in the issuer).
+//! * `trusted_hop`: a host in front of the proxy that authenticates users itself and has no token to pass on. `issuer` (the
+//!   name under which rules speak of its users), `header` and `secret` (`env:NAME`, at least 32 bytes, compared in constant
+//!   time), `peers` (the addresses or networks that it connects from), `user` (the header with the user's id), and if it
+//!   has them `username`, `email`, `groups` (headers; groups with commas between). Weaker than a token, and so no rule
+//!   holds for its users unless the rule names its `issuer`. Off without this section.
 //! * `vault.store`: `memory`, `sqlite:PATH` or `openbao+https://HOST:PORT`; `vault.key`: `env:NAME`, `file:PATH` or `keyring:NAME`
 //!   (feature `keyring`). Paths are relative to the file. The first key there seals, and all of them open.
 //! * `vault.openbao`: `token` (`env:NAME` or `file:PATH`), or `role_id`, `secret_id` (`env:NAME` or `file:PATH`) and
@@ -47,6 +52,9 @@
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.
 //! * `tenants.NAME.variables.VARIABLE`: `title`, `description`, `required`, `secret`, `default`, `pattern`, `choices`,
 //!   `min_length`, `max_length`.
+//! * `tenants.NAME.check`: `true` to try new values with a call that changes nothing before they are stored.
+//! * `portal.administrators`: `roles`, `groups`, `users`; all that are given must hold. They see who has stored what, and may
+//!   remove it.
 //! * `portal`: `client_id` and, for a confidential client, `client_secret` (`env:NAME`); `issuer` if there are several;
 //!   `scopes` (`["profile", "email"]`; `openid` always), `resource` (RFC 8707: asks for an access token for the gateway,
 //!   so that the pages decide on the very same claims), `idle` (`30m`), `session` (`8h`). Register

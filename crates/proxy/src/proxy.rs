@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::HeaderName;
 use bonafide_claims::Verifier;
-use bonafide_mcp::{Gateway, SharedDirectory};
+use bonafide_mcp::{CredentialCheck, Gateway, SharedDirectory};
 use bonafide_portal::Portal;
 use bonafide_sqlite::SqliteVault;
 use bonafide_tower::{AllowedHosts, Authenticator};
@@ -50,6 +50,12 @@ pub enum StartError {
     /// Users can't sign in to the portal.
     #[error("users can't sign in to the portal")]
     Portal(#[source] bonafide_portal::PortalError),
+    /// The rule for administrators is not right.
+    #[error("`portal.administrators` can't be used")]
+    Administrators(#[source] bonafide_policy::PolicyErrors),
+    /// New credentials can't be tried out.
+    #[error("new credentials can't be tried out")]
+    Check(#[source] bonafide_mcp::TlsError),
     /// The gateway can't be built.
     #[error("the gateway can't be built")]
     Gateway(#[source] bonafide_mcp::BuildError),
@@ -71,6 +77,7 @@ impl Proxy {
         let Config {
             public_url,
             issuers,
+            trusted_hop,
             vault,
             directory,
             portal: pages,
@@ -83,7 +90,10 @@ impl Proxy {
         let hosts = AllowedHosts::new(&public_url).with_listener(address);
         // Before anything that counts: counters belong to the recorder that is there when they are made.
         let metrics = health::install_recorder();
-        let authenticator = authenticator(&issuers)?;
+        let authenticator = match trusted_hop {
+            Some(hop) => authenticator(&issuers)?.with_trusted_hop(hop),
+            None => authenticator(&issuers)?,
+        };
         let secrets = vault.open()?;
         let directory = SharedDirectory::new(directory);
         let gateway = Gateway::builder(
@@ -97,10 +107,17 @@ impl Proxy {
         .build()
         .map_err(StartError::Gateway)?;
         let portal = Portal::new(authenticator, directory.clone(), secrets.clone(), public_url)
-            .with_hosts(hosts);
+            .with_hosts(hosts)
+            .with_check(CredentialCheck::new().map_err(StartError::Check)?);
         let portal = match pages {
-            Some(PortalConfig { sign_in }) => {
-                portal.with_sign_in(sign_in).map_err(StartError::Portal)?
+            Some(PortalConfig { sign_in, administrators }) => {
+                let portal = portal.with_sign_in(sign_in).map_err(StartError::Portal)?;
+                match administrators {
+                    Some(rule) => {
+                        portal.with_administrators(rule).map_err(StartError::Administrators)?
+                    }
+                    None => portal,
+                }
             }
             None => portal,
         };

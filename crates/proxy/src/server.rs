@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
+use bonafide_tower::Peer;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -53,9 +54,10 @@ pub(crate) async fn serve(
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, place)) => {
+            Ok((stream, peer, place)) => {
                 let watcher = graceful.watcher();
-                let connection = connection(stream, Arc::clone(&builder), router.clone(), watcher);
+                let router = router.clone();
+                let connection = connection(stream, peer, Arc::clone(&builder), router, watcher);
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
@@ -79,10 +81,10 @@ pub(crate) async fn serve(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> std::io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+    let (stream, address) = listener.accept().await?;
+    Ok((stream, Peer(address.ip()), place))
 }
 
 fn builder() -> Builder<TokioExecutor> {
@@ -104,6 +106,7 @@ fn builder() -> Builder<TokioExecutor> {
 
 async fn connection(
     stream: TcpStream,
+    peer: Peer,
     builder: Arc<Builder<TokioExecutor>>,
     router: Router,
     watcher: Watcher,
@@ -118,7 +121,8 @@ async fn connection(
     if !matches!(timeout(HEAD_TIME, says_something(&stream)).await, Ok(Ok(true))) {
         return;
     }
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let mut router = router.clone();
         async move {
             let response: Result<Response<Body>, Infallible> =

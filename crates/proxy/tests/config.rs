@@ -40,6 +40,7 @@ tenants = ["github"]
 fn environment() -> Environment<'static> {
     Environment::new(|name| match name {
         "OWUI_SECRET" => Some("0123456789abcdef0123456789abcdeX".to_owned()),
+        "HOP_SECRET" => Some("canary: a secret of thirty-two bytes and more".to_owned()),
         "SHORT_SECRET" => Some("canary".to_owned()),
         _ => None,
     })
@@ -285,6 +286,61 @@ fn a_file_that_is_not_there_is_named() {
     assert!(error.to_string().starts_with("nowhere/bonafide.toml: "), "{error}");
 }
 
+const HOP: &str = r#"
+[trusted_hop]
+issuer = "corporate-proxy"
+header = "X-Hop-Secret"
+secret = "env:HOP_SECRET"
+peers  = ["127.0.0.1", "10.1.0.0/16"]
+user   = "X-Forwarded-User"
+groups = "X-Forwarded-Groups"
+"#;
+
+#[test]
+fn no_rule_holds_for_users_of_a_trusted_hop_by_accident() {
+    let files = Files::new();
+    assert!(files.parse(GOOD).unwrap().trusted_hop.is_none());
+    let error = files.parse(&format!("{GOOD}{HOP}")).unwrap_err();
+    let ambiguous = |it: &String| it.contains("policy.rules[0]") && it.contains("issuer");
+    assert!(problems(&error).iter().any(ambiguous), "{error}");
+
+    let named = GOOD.replace("groups  =", "issuer  = \"corporate-proxy\"\ngroups  =");
+    let config = files.parse(&format!("{named}{HOP}")).unwrap();
+    assert_eq!(config.trusted_hop.as_ref().unwrap().issuer().as_str(), "corporate-proxy");
+    assert!(config.warnings().iter().any(|warning| warning.starts_with("`trusted_hop`")));
+    assert!(!format!("{config:?}").contains("canary"));
+}
+
+#[test]
+fn a_trusted_hop_that_anybody_could_be_is_refused() {
+    let files = Files::new();
+    let good = GOOD.replace("groups  =", "issuer  = \"https://idp.example.com\"\ngroups  =");
+    assert!(files.parse(&format!("{good}{HOP}")).is_ok());
+    for (from, to, key, message) in [
+        ("\"env:HOP_SECRET\"", "\"canary\"", "secret", "env:NAME"),
+        ("env:HOP_SECRET", "env:SHORT_SECRET", "", "32 bytes"),
+        ("env:HOP_SECRET", "env:NOT_SET", "secret", "is not set"),
+        ("\"127.0.0.1\", ", "\"0.0.0.0/0\", ", "peers", "at least 8 bits"),
+        ("[\"127.0.0.1\", \"10.1.0.0/16\"]", "[]", "", "has no address"),
+        ("user   = \"X-Forwarded-User\"", "", "user", "missing"),
+        ("\"X-Forwarded-User\"", "\"X-Hop-Secret\"", "", "two things"),
+        ("\"X-Forwarded-User\"", "\"a b\"", "user", "name of a header"),
+        ("\"corporate-proxy\"", "\"https://idp.example.com\"", "issuer", "no issuer of tokens"),
+        ("groups =", "group =", "group", "`groups`"),
+    ] {
+        let changed = HOP.replacen(from, to, 1);
+        assert_ne!(changed, HOP);
+        let error = files.parse(&format!("{good}{changed}")).unwrap_err();
+        let found = problems(&error);
+        let key = format!("trusted_hop{}{key}: ", if key.is_empty() { "" } else { "." });
+        assert!(
+            found.iter().any(|it| it.contains(&key) && it.contains(message)),
+            "{to}: {found:?}"
+        );
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+}
+
 #[test]
 fn openbao_takes_a_token_or_an_app_role_and_refuses_everything_else() {
     let files = Files::new();
@@ -413,6 +469,11 @@ fn half_a_portal_is_refused() {
         ("[portal]\nclient_id = \"a\"\nidle = \"9h\"", "portal", "session ends"),
         ("[portal]\nclient_id = \"a\"\nsession = \"48h\"", "portal", "session ends"),
         ("[portal]\nclient_id = \"a\"\nscope = [\"x\"]", "portal.scope", "unknown key"),
+        (
+            "[portal]\nclient_id = \"a\"\n[portal.administrators]",
+            "portal.administrators",
+            "roles = ",
+        ),
     ];
     for (portal, key, says) in cases {
         let error = files.parse(&format!("{GOOD}\n{portal}\n")).unwrap_err();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bonafide_policy::{Permit, Policy, Rule};
 use bonafide_sqlite::SqliteVault;
 use bonafide_testkit::Issuer;
+use bonafide_vault::admin::ExistingFile;
 use bonafide_vault::{Keyring, MasterKey, SecretName, SecretStore, Vault, admin};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -43,16 +44,32 @@ async fn values_and_keys_are_in_no_file_and_no_text() {
     admin::rewrap(&*vault, &store.sealer(), |_| {}).await.unwrap();
     let read = store.open(&permit).read(&names).await.unwrap();
     assert_eq!(read.get(0).unwrap().expose_secret(), CANARY);
+    // Everything else that an operator does and that leaves something behind.
+    assert!(store.open(&permit).mark_refused(&names[0], read.envelope(0).unwrap()).await.unwrap());
+    let export = directory.path().join("vault.export");
+    admin::export_to_file(&*vault, &export, ExistingFile::Refuse, |_| {}).await.unwrap();
+    let dump = rusqlite::Connection::open(directory.path().join("bonafide.db")).unwrap();
+    dump.execute("VACUUM INTO ?1", [directory.path().join("copy.db").to_str().unwrap()]).unwrap();
+    let stranger = Keyring::new(&MasterKey::generate().unwrap()).unwrap();
+    let refused = SecretStore::new(Arc::clone(&vault) as Arc<dyn Vault>, stranger);
+    let error = refused.open(&permit).read(&names).await.unwrap_err();
+    let report = admin::verify(&*vault, &store.sealer(), |_| {}).await.unwrap();
 
-    // The name is stored as it is, so that the search finds what there is to find.
-    assert!(!found(directory.path(), b"NAME_7").is_empty());
+    // The name is stored as it is, so that the search finds what there is to find: in the log before a checkpoint, in the
+    // export and in the copy.
+    let files = found(directory.path(), b"NAME_7");
+    for file in ["bonafide.db-wal", "vault.export", "copy.db"] {
+        assert!(files.iter().any(|found| found == file), "{file} is not among {files:?}");
+    }
     let keys = [old.to_base64(), new.to_base64()];
     for what in [CANARY, keys[0].expose_secret(), keys[1].expose_secret()] {
         assert!(found(directory.path(), what.as_bytes()).is_empty());
     }
     let list = store.open(&permit).list().await.unwrap();
     let rows = vault.scan(None, 100).await.unwrap();
-    let shown = format!("{vault:?} {store:?} {read:?} {list:?} {rows:?}");
+    let shown = format!(
+        "{vault:?} {store:?} {read:?} {list:?} {rows:?} {error} {error:?} {report} {report:?}"
+    );
     assert!(!shown.contains(CANARY) && !shown.contains("alice"), "{shown}");
 }
 

@@ -40,6 +40,8 @@
 //! * A client is told that its token is not good, and not why in detail; the reason goes to `tracing`, without any value
 //!   of the token.
 //! * DNS rebinding, if [`AllowedHosts`] is asked.
+//! * Headers in which somebody says who the user is are worth nothing, unless a [`TrustedHop`] was set up on purpose: a
+//!   shared secret, compared in constant time, from an address on a list. Its users are marked as known by word only.
 //! * It does not encrypt. Whoever reads the connection reads the token: use TLS.
 //!
 //! # Features
@@ -56,7 +58,8 @@ mod protected_resource;
 mod scrub;
 
 pub use authenticate::{
-    Authenticate, AuthenticateError, AuthenticateLayer, Authenticator, Challenge,
+    Authenticate, AuthenticateError, AuthenticateLayer, Authenticator, Challenge, HopError, Peer,
+    PeerRange, PeerRangeError, TrustedHop, TrustedHopBuilder,
 };
 #[cfg(feature = "axum")]
 pub use extract::User;

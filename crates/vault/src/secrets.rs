@@ -36,7 +36,8 @@ impl Secrets {
     }
 
     /// The envelope of that value, to be kept by who may have to say later that this value was refused:
-    /// [`UserVault::mark_refused`](crate::UserVault::mark_refused). It is sealed, so it may outlive the value.
+    /// [`UserVault::mark_refused`](crate::UserVault::mark_refused). It is sealed, so it may outlive the value
+    /// (without sealing, it is the value).
     #[must_use]
     pub fn envelope(&self, index: usize) -> Option<&Envelope> {
         self.opened(index).map(|opened| &opened.envelope)

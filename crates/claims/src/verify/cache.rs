@@ -149,7 +149,7 @@ mod tests {
     use std::sync::OnceLock;
 
     use super::*;
-    use crate::user::{TokenKind, Verified};
+    use crate::user::{Assurance, TokenKind, Verified};
     use crate::{Groups, UnknownGroups, UserId};
 
     /// Every token has the same hash.
@@ -168,6 +168,7 @@ mod tests {
         let user = VerifiedUser::new(Verified {
             id: UserId::new("i".parse().unwrap(), None, subject.parse().unwrap()),
             kind: TokenKind::Access,
+            assurance: Assurance::Issuer,
             username: None,
             email: None,
             name: None,

@@ -12,7 +12,7 @@ use super::issuer::TrustedIssuer;
 use super::profile::{IssuerRule, RoleSource};
 use crate::ids::{Issuer, RoleName, Scope, Subject, UserId};
 use crate::names::{Groups, NameSet, UnknownGroups, pack};
-use crate::user::Verified;
+use crate::user::{Assurance, Verified};
 
 /// The user, without the payload, which the claims still borrow from.
 pub(super) fn user(
@@ -26,6 +26,7 @@ pub(super) fn user(
     Ok(Verified {
         id: id(issuer, claims, trusted)?,
         kind: trusted.kind,
+        assurance: Assurance::Issuer,
         username: first_text(claims, &sources.username),
         email: first_text(claims, &sources.email).filter(|_| !unverified),
         name: first_text(claims, &sources.name),

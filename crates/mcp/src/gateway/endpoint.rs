@@ -5,10 +5,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bonafide_claims::VerifiedUser;
 use bonafide_policy::{Permit, TenantId};
-use bonafide_tower::Challenge;
+use bonafide_tower::{Challenge, Peer};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
@@ -86,7 +86,7 @@ impl Shared {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let user = self.authenticate(tenant.as_ref(), &parts.headers).await?;
+        let user = self.authenticate(tenant.as_ref(), &parts).await?;
         self.hosts.check(&parts).map_err(|refusal| {
             Refused::invalid(StatusCode::FORBIDDEN, code::DENIED, &refusal.to_string())
         })?;
@@ -211,9 +211,10 @@ impl Shared {
     async fn authenticate(
         &self,
         tenant: Option<&TenantId>,
-        headers: &HeaderMap,
+        parts: &Parts,
     ) -> Result<VerifiedUser, Refused> {
-        self.authenticator.authenticate(headers).await.map_err(|refusal| {
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        self.authenticator.authenticate_from(&parts.headers, peer).await.map_err(|refusal| {
             tracing::info!(error = %refusal, "refused a request without a valid token");
             let mut challenge = Challenge::new(&refusal);
             if let Some(resource) = challenged_resource(self, tenant) {

@@ -19,6 +19,7 @@ use bonafide_tower::{AllowedHosts, Authenticator, ProtectedResource};
 use bonafide_vault::SecretStore;
 pub use builder::{BuildError, GatewayBuilder};
 use url::Url;
+pub(crate) use variables::UserVariables;
 
 use crate::ask::Asker;
 use crate::assertion::Assertions;

@@ -11,16 +11,27 @@ use secrecy::SecretString;
 use crate::assertion::user_id;
 
 /// The verified user, the tenant, and what the vault holds for the two.
-pub(super) struct UserVariables<'a> {
+pub(crate) struct UserVariables<'a> {
     permit: &'a Permit,
-    secrets: &'a Secrets,
+    declared: Declared<'a>,
     /// `user.id`, made when a template asks for it.
     user_id: OnceCell<String>,
 }
 
+/// The values of the declared variables, in the order of their declaration.
+enum Declared<'a> {
+    Stored(&'a Secrets),
+    Tried(&'a [Option<&'a SecretString>]),
+}
+
 impl<'a> UserVariables<'a> {
     pub(super) fn new(permit: &'a Permit, secrets: &'a Secrets) -> Self {
-        Self { permit, secrets, user_id: OnceCell::new() }
+        Self { permit, declared: Declared::Stored(secrets), user_id: OnceCell::new() }
+    }
+
+    /// With values that are not stored yet.
+    pub(crate) fn of_values(permit: &'a Permit, values: &'a [Option<&'a SecretString>]) -> Self {
+        Self { permit, declared: Declared::Tried(values), user_id: OnceCell::new() }
     }
 
     fn user(&self) -> &VerifiedUser {
@@ -54,6 +65,9 @@ impl Variables for UserVariables<'_> {
     }
 
     fn declared(&self, index: usize) -> Option<&SecretString> {
-        self.secrets.get(index)
+        match self.declared {
+            Declared::Stored(secrets) => secrets.get(index),
+            Declared::Tried(values) => values.get(index).copied().flatten(),
+        }
     }
 }

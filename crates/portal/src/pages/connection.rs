@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use bonafide_headers::ValueError;
-use bonafide_mcp::{Directory, Tenant};
+use bonafide_mcp::{CheckError, Directory, LinkError, Tenant};
 use bonafide_policy::{DenialKind, Permit};
 use bonafide_vault::{SecretStatus, VaultError};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -17,8 +17,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::date::day;
 use super::form::Form;
 use super::overview::{Condition, describe};
-use super::{Frame, page_with, problem, stranger};
+use super::{Frame, called, page_with, problem, stranger};
 use crate::Texts;
+use crate::checking::{Unchecked, check};
+use crate::links::{OnceLink, Stale};
 use crate::portal::{Browser, Shared};
 use crate::session::{Session, Visitor};
 use crate::state::{Connection, Field};
@@ -29,6 +31,8 @@ use crate::texts::fill;
 struct ConnectionPage<'a> {
     f: Frame<'a>,
     id: &'a str,
+    /// What the form's address ends with.
+    link: String,
     text: String,
     condition: Condition,
     sentence: String,
@@ -36,6 +40,8 @@ struct ConnectionPage<'a> {
     done: Option<String>,
     general: Option<String>,
     failed: bool,
+    /// What is said about asking the backend first.
+    check_hint: Option<String>,
     fields: Vec<Input<'a>>,
 }
 
@@ -129,8 +135,13 @@ pub(crate) async fn show(
         Ok(found) => found,
         Err(page) => return *page,
     };
+    let link = match check_link(&shared, &browser, session, &permit, &uri).await {
+        Ok(link) => link,
+        Err(page) => return *page,
+    };
     match Connection::read(&shared.secrets, tenant, &permit).await {
-        Ok(connection) => {
+        Ok(mut connection) => {
+            only(&mut connection, link.as_ref());
             let done = done(&browser.look.texts, &connection, uri.query().unwrap_or_default());
             let outcome = Outcome { done, ..Outcome::default() };
             page(&shared, &browser, session, &connection, &outcome)
@@ -139,11 +150,66 @@ pub(crate) async fn show(
     }
 }
 
+/// A link that says whom it is for: `e` from the gateway, `l` for a single variable. Gives the latter with its token.
+async fn check_link(
+    shared: &Shared,
+    browser: &Browser,
+    session: &Session,
+    permit: &Permit,
+    uri: &Uri,
+) -> Result<Option<(String, OnceLink)>, Box<Response>> {
+    let query = uri.query().unwrap_or_default();
+    let token = |wanted: &str| {
+        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(name, _)| name == wanted).map(|(_, token)| token.into_owned())
+    };
+    let now = shared.clock.now();
+    if let Some(token) = token("e") {
+        let (user, tenant) = (session.user.id(), permit.tenant());
+        match browser.seals.asked.check(&token, user, tenant, now) {
+            Ok(()) => {}
+            Err(LinkError::OtherUser) => {
+                return Err(Box::new(somebody_elses(shared, browser, session)));
+            }
+            Err(_) => return Err(Box::new(stale(shared, browser, session))),
+        }
+    }
+    let Some(token) = token("l") else { return Ok(None) };
+    match browser.seals.once.open(&shared.secrets, permit, &token, now).await {
+        Ok(Ok(link)) => Ok(Some((token, link))),
+        Ok(Err(Stale::OtherUser)) => Err(Box::new(somebody_elses(shared, browser, session))),
+        Ok(Err(Stale::Link)) => Err(Box::new(stale(shared, browser, session))),
+        Err(error) => Err(Box::new(vault_failed(shared, browser, session, &error.into()))),
+    }
+}
+
+/// Leaves only what a link is for.
+fn only(connection: &mut Connection<'_>, link: Option<&(String, OnceLink)>) {
+    if let Some((token, link)) = link {
+        connection.fields.retain(|field| field.name.as_str() == link.name);
+        connection.link = Some(token.clone());
+    }
+}
+
+fn somebody_elses(shared: &Shared, browser: &Browser, session: &Session) -> Response {
+    tracing::warn!("refused a link that was made for another user");
+    let (t, status) = (&browser.look.texts, StatusCode::FORBIDDEN);
+    let text = fill(&t.link_other_text, &[("user", &called(session))]);
+    problem(shared, browser, Some(session), status, &t.link_other_title, text)
+}
+
+fn stale(shared: &Shared, browser: &Browser, session: &Session) -> Response {
+    let (t, status) = (&browser.look.texts, StatusCode::GONE);
+    let text = t.link_stale_text.clone().into_owned();
+    problem(shared, browser, Some(session), status, &t.link_stale_title, text)
+}
+
 /// What a form has done, after its redirect. Whoever makes such a link up makes a sentence appear, and nothing else.
 fn done(t: &Texts, connection: &Connection<'_>, query: &str) -> Option<String> {
     let title = connection.tenant.title();
     let text = match query {
         "removed" => &t.removed,
+        "checked" => &t.saved_checked,
         "saved" if !connection.is_complete() => &t.saved_incomplete,
         "saved" => &t.saved,
         _ => return None,
@@ -172,18 +238,47 @@ pub(crate) async fn save(
         Ok(found) => found,
         Err(page) => return *page,
     };
-    let connection = match Connection::read(&shared.secrets, tenant, &permit).await {
+    let link = match check_link(&shared, &browser, session, &permit, &uri).await {
+        Ok(link) => link,
+        Err(page) => return *page,
+    };
+    let mut connection = match Connection::read(&shared.secrets, tenant, &permit).await {
         Ok(connection) => connection,
         Err(error) => return vault_failed(&shared, &browser, session, &error),
     };
+    only(&mut connection, link.as_ref());
     let changes = match changes(&browser.look.texts, &connection, &form) {
         Ok(changes) => changes,
         Err(outcome) => return page(&shared, &browser, session, &connection, &outcome),
     };
+    let tried: Vec<_> = changes
+        .iter()
+        .map(|(field, change)| match change {
+            Change::Write(value) => (field.name, Some(value)),
+            Change::Remove => (field.name, None),
+        })
+        .collect();
+    let accepted = match check(&shared, &permit, tenant, &tried).await {
+        Ok(accepted) => accepted,
+        Err(Unchecked::Vault(error)) => return vault_failed(&shared, &browser, session, &error),
+        Err(Unchecked::Backend(error)) => {
+            let outcome = refused(&browser.look.texts, tenant, &form, &connection, error);
+            return page(&shared, &browser, session, &connection, &outcome);
+        }
+    };
+    let mut once = link.map(|(_, link)| link);
     let vault = shared.secrets.open(&permit);
     for (field, change) in changes {
         let (tenant, name) = (permit.tenant().as_str(), field.name.as_str());
         let stored = match change {
+            Change::Write(value) if let Some(link) = once.take() => {
+                let now = shared.clock.now();
+                match link.write(&shared.secrets, &permit, field.name, &value, now).await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => return stale(&shared, &browser, session),
+                    Err(error) => Err(error),
+                }
+            }
             Change::Write(value) => vault.write(field.name, value).await,
             Change::Remove => vault.remove(field.name).await.map(drop),
         };
@@ -192,7 +287,34 @@ pub(crate) async fn save(
         }
         tracing::info!(tenant, name, "changed a variable");
     }
-    Redirect::to(&format!("/connections/{}?saved", permit.tenant().as_str())).into_response()
+    let done = if accepted { "checked" } else { "saved" };
+    Redirect::to(&format!("/connections/{}?{done}", permit.tenant().as_str())).into_response()
+}
+
+/// What a backend said about new values.
+fn refused(
+    t: &Texts,
+    tenant: &Tenant,
+    form: &Form,
+    connection: &Connection<'_>,
+    error: CheckError,
+) -> Outcome {
+    let text = match error {
+        CheckError::Refused => &t.check_refused,
+        CheckError::Unreachable => &t.check_unreachable,
+        _ => &t.check_failed,
+    };
+    let visible = connection.fields.iter().filter(|field| !field.variable.is_secret());
+    let typed = visible.filter_map(|field| {
+        let name = field.variable.name().as_str();
+        let typed = form.get(&format!("v-{name}"))?;
+        Some((name.to_owned(), typed.expose_secret().to_owned()))
+    });
+    Outcome {
+        general: Some(fill(text, &[("tenant", tenant.title())])),
+        typed: typed.collect(),
+        ..Outcome::default()
+    }
 }
 
 enum Change {
@@ -277,6 +399,7 @@ fn page(
     let page = ConnectionPage {
         f: Frame::new(shared, browser, Some(session), &title),
         id: tenant.id().as_str(),
+        link: connection.link.as_ref().map(|token| format!("?l={token}")).unwrap_or_default(),
         text: fill(&t.connect_text, &[("tenant", tenant.title())]),
         condition,
         sentence,
@@ -284,6 +407,8 @@ fn page(
         done: outcome.done.clone(),
         general: outcome.general.clone(),
         failed,
+        check_hint: (tenant.is_checked() && shared.check.is_some())
+            .then(|| fill(&t.check_hint, &[("tenant", tenant.title())])),
         fields: connection
             .fields
             .iter()

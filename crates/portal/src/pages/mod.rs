@@ -7,6 +7,7 @@ mod form;
 mod overview;
 pub(crate) mod plain;
 mod remove;
+mod users;
 
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -16,6 +17,7 @@ pub(crate) use account::{callback, sign_in, sign_out, sign_out_without_form};
 pub(crate) use connection::{save, show};
 pub(crate) use overview::overview;
 pub(crate) use remove::{ask, remove};
+pub(crate) use users::{take, user, users};
 
 use crate::Texts;
 use crate::portal::{Browser, Shared};
@@ -37,6 +39,7 @@ pub(crate) struct Frame<'a> {
     style: &'a str,
     user: Option<String>,
     signed_in_as: String,
+    administrator: bool,
     csrf: String,
 }
 
@@ -75,6 +78,7 @@ impl<'a> Frame<'a> {
             footer: look.footer.as_deref(),
             style: &browser.style_path,
             user: session.map(called),
+            administrator: session.is_some_and(|session| browser.is_administrator(session)),
             signed_in_as: fill(&t.signed_in_as, &[("user", "")]),
             csrf: session.map(Session::csrf).unwrap_or_default(),
         }

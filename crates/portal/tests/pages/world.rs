@@ -8,7 +8,7 @@ use axum::Router;
 use bonafide_claims::{TrustedIssuer, Verifier};
 use bonafide_headers::{Templates, Variable};
 use bonafide_jwks::{Clock, RemoteKeys};
-use bonafide_mcp::{Directory, SharedDirectory, Tenant};
+use bonafide_mcp::{CredentialCheck, Directory, SharedDirectory, Tenant};
 use bonafide_policy::{Policy, Rule};
 use bonafide_portal::{Look, Portal, SignIn, SignInBuilder};
 use bonafide_testkit::{AUDIENCE, IdentityProvider};
@@ -51,7 +51,7 @@ fn variable(name: &str) -> bonafide_headers::VariableBuilder {
     Variable::builder(name.parse().unwrap())
 }
 
-fn tenant(id: &str, title: &str) -> Tenant {
+fn tenant(id: &str, title: &str, url: &str) -> Tenant {
     let templates = Templates::builder()
         .with_variable(
             variable("KEY")
@@ -76,8 +76,7 @@ fn tenant(id: &str, title: &str) -> Tenant {
         .with_header("X-Team", "${TEAM?}")
         .build()
         .unwrap();
-    let url = "https://api.example/mcp".parse().unwrap();
-    Tenant::new(id.parse().unwrap(), url, templates).unwrap().with_title(title)
+    Tenant::new(id.parse().unwrap(), url.parse().unwrap(), templates).unwrap().with_title(title)
 }
 
 /// `one` for the team, `two` for nobody, `three` for the team less those who are suspended.
@@ -88,10 +87,9 @@ fn directory() -> Directory {
         .with_rule(Rule::allow("nobody").with_groups(["nobody"]).with_tenants(["two"]))
         .build()
         .unwrap();
-    Directory::new(
-        [tenant("one", "One & Only"), tenant("two", "Two"), tenant("three", "Three")],
-        policy,
-    )
+    let tenant = |id, title| tenant(id, title, "https://api.example/mcp");
+    let tenants = [tenant("one", "One & Only"), tenant("two", "Two"), tenant("three", "Three")];
+    Directory::new(tenants, policy)
 }
 
 impl World {
@@ -104,6 +102,7 @@ impl World {
         idp.add_user("alice", ["team"]);
         idp.add_user("bob", ["team", "suspended"]);
         idp.add_user("carol", []);
+        idp.add_user("root", ["admins"]);
         idp.add_client("portal", None, CALLBACK);
         // No pause between two fetches, so that a key that is new is found at once.
         let keys =
@@ -135,6 +134,9 @@ impl World {
             PUBLIC.parse().unwrap(),
         )
         .with_clock(self.clock.clone())
+        .with_check(CredentialCheck::new().unwrap())
+        .with_administrators(Rule::allow("admins").with_groups(["admins"]))
+        .unwrap()
     }
 
     /// Another gateway with the same configuration and the same master key.
@@ -147,6 +149,16 @@ impl World {
     pub(crate) fn with_look(&self, look: Look) -> Router {
         let sign_in = SignIn::builder(self.trusted.clone(), "portal").build().unwrap();
         self.portal().with_look(look).with_sign_in(sign_in).unwrap().router()
+    }
+
+    /// Makes the backend of `one` this one, which is asked about new values.
+    pub(crate) fn ask(&self, backend: &str) {
+        let one = tenant("one", "One & Only", backend).with_check(true);
+        let policy = Policy::builder()
+            .with_rule(Rule::allow("team").with_groups(["team"]).with_tenants(["one"]))
+            .build()
+            .unwrap();
+        self.directory.replace(Directory::new([one], policy));
     }
 
     pub(crate) fn browser(&self) -> Browser {

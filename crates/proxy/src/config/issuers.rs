@@ -211,18 +211,26 @@ fn kind(section: &mut Section<'_, '_>, problems: &mut Problems<'_>) -> Option<To
 
 fn header(section: &mut Section<'_, '_>, problems: &mut Problems<'_>) -> Option<HeaderName> {
     let found = section.string(problems, "header")?;
+    let name = header_name(&found, "\"X-OpenWebUI-User-Jwt\"", problems);
+    name.filter(|name| *name != axum::http::header::AUTHORIZATION)
+}
+
+/// The name of a header that may say who somebody is.
+pub(super) fn header_name(
+    found: &Located<&str>,
+    example: &str,
+    problems: &mut Problems<'_>,
+) -> Option<HeaderName> {
     let framing =
         ["host", "content-length", "content-type", "cookie", "connection", "transfer-encoding"];
     let usable =
         |name: &HeaderName| !framing.contains(&name.as_str()) && !name.as_str().starts_with("mcp-");
     let name: Option<HeaderName> = found.value.parse().ok().filter(usable);
     if name.is_none() {
-        found.problem(
-            problems,
-            "this is the name of a header: write `\"X-OpenWebUI-User-Jwt\"` or the like",
-        );
+        let message = format!("this is the name of a header: write `{example}` or the like");
+        found.problem(problems, message);
     }
-    name.filter(|name| *name != axum::http::header::AUTHORIZATION)
+    name
 }
 
 fn secret(

@@ -9,6 +9,7 @@ mod quotas;
 mod secret;
 mod section;
 mod tenants;
+mod trusted_hop;
 mod values;
 mod vault;
 
@@ -17,6 +18,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use bonafide_mcp::{Directory, Quotas};
+use bonafide_tower::TrustedHop;
 use toml::de::{DeTable, DeValue};
 use url::Url;
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub public_url: Url,
     /// Whose tokens are accepted. At least one.
     pub issuers: Vec<IssuerConfig>,
+    /// A host in front of the proxy whose word is taken. None unless the file has one.
+    pub trusted_hop: Option<TrustedHop>,
     /// Where credentials are kept.
     pub vault: VaultConfig,
     /// The tenants and the policy.
@@ -141,15 +145,19 @@ fn read(
     let public_url = root.required(problems, "public_url", "\"https://mcp.example.com\"");
     let public_url = public_url.and_then(|found| values::origin(&found, problems));
     let issuers = issuers::read(root, environment, problems);
+    let trusted_hop = trusted_hop::read(root, &issuers, environment, problems);
     let vault = vault::read(root, file, environment, problems);
     let tenants = tenants::read(root, environment, problems);
-    let policy = policy::read(root, &issuers, &tenants.ids, problems);
+    let mut known: Vec<_> = issuers.iter().map(|it| it.trusted.issuer().clone()).collect();
+    known.extend(trusted_hop.iter().map(|hop| hop.issuer().clone()));
+    let policy = policy::read(root, &known, &tenants.ids, problems);
     let portal = portal::read(root, environment, &issuers, problems);
     let quotas = quotas::read(root, problems);
     Some(Config {
         listen: listen?,
         public_url: public_url?,
         issuers,
+        trusted_hop,
         vault: vault?,
         directory: Directory::new(tenants.tenants, policy?),
         portal,
@@ -204,11 +212,16 @@ impl Config {
                 tenant.id().as_str()
             )
         });
+        let hop = self.trusted_hop.as_ref().map(|_| {
+            "`trusted_hop`: its users are known by its word only; whoever learns its secret and connects from its \
+             addresses can be any of them"
+                .to_owned()
+        });
         let unsealed = self.vault.dangerous_unsealed.then(|| {
             "`vault.openbao.dangerous_unsealed`: credentials are stored as they are: whoever reads the entries at the \
              server has them"
                 .to_owned()
         });
-        in_the_clear.chain(unsealed).collect()
+        in_the_clear.chain(unsealed).chain(hop).collect()
     }
 }

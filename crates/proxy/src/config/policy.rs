@@ -1,23 +1,23 @@
 //! `[policy]`
 
+use bonafide_claims::Issuer;
 use bonafide_policy::{Policy, PolicyError, Rule, TenantId};
 use serde::Deserialize as _;
 use toml::de::{DeValue, ValueDeserializer};
 
-use super::issuers::IssuerConfig;
 use super::problem::Problems;
 use super::section::Section;
 
 /// The policy. Without rules it denies everything, which is a policy too.
 pub(super) fn read(
     root: &mut Section<'_, '_>,
-    issuers: &[IssuerConfig],
+    issuers: &[Issuer],
     tenants: &[TenantId],
     problems: &mut Problems<'_>,
 ) -> Option<Policy> {
     let mut builder = Policy::builder()
         .with_tenants(tenants.iter().cloned())
-        .with_issuers(issuers.iter().map(|issuer| issuer.trusted.issuer().clone()));
+        .with_issuers(issuers.iter().cloned());
     let Some(mut section) = root.table(problems, "policy") else {
         return builder.build().ok();
     };

@@ -1,5 +1,6 @@
 //! `[portal]`
 
+use bonafide_policy::Rule;
 use bonafide_portal::{SignIn, SignInConfigError};
 
 use super::issuers::IssuerConfig;
@@ -14,6 +15,8 @@ use super::values;
 pub struct PortalConfig {
     /// At which issuer, as which client, for how long.
     pub sign_in: SignIn,
+    /// Who may see what others have stored, and remove it. `None`: nobody.
+    pub administrators: Option<Rule>,
 }
 
 pub(super) fn read(
@@ -34,6 +37,7 @@ pub(super) fn read(
     let idle = idle.and_then(|found| values::duration(&found, problems));
     let session = section.string(problems, "session");
     let session = session.and_then(|found| values::duration(&found, problems));
+    let administrators = administrators(&mut section, problems);
     // A client that has lost its secret on the way is no public client.
     let sign_in = match (client_id, issuer, problems.len() > before) {
         (Some(client_id), Some(issuer), false) => {
@@ -58,7 +62,35 @@ pub(super) fn read(
         _ => None,
     };
     section.finish(problems);
-    Some(PortalConfig { sign_in: sign_in? })
+    Some(PortalConfig { sign_in: sign_in?, administrators })
+}
+
+/// The conditions of a rule, all of which must hold. One at least: a rule without any would be for everybody.
+fn administrators(section: &mut Section<'_, '_>, problems: &mut Problems<'_>) -> Option<Rule> {
+    let mut section = section.table(problems, "administrators")?;
+    let mut rule = Rule::allow("administrators");
+    let mut conditions = 0;
+    for name in ["groups", "roles", "users"] {
+        let Some(found) = section.strings(problems, name) else { continue };
+        if found.is_empty() {
+            continue;
+        }
+        let texts = found.iter().map(|text| text.value);
+        conditions += 1;
+        rule = match name {
+            "groups" => rule.with_groups(texts),
+            "roles" => rule.with_roles(texts),
+            _ => rule.with_users(texts),
+        };
+    }
+    if conditions == 0 {
+        section.problem(
+            problems,
+            "who may administer? write `roles = [\"…\"]`, `groups` or `users`; what is given must all hold",
+        );
+    }
+    section.finish(problems);
+    Some(rule)
 }
 
 fn built(

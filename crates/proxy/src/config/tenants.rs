@@ -51,6 +51,7 @@ fn tenant(
     problems: &mut Problems<'_>,
 ) -> Option<Tenant> {
     let title = section.string(problems, "title");
+    let check = section.boolean(problems, "check").unwrap_or(false);
     let found = section.required(problems, "url", "\"https://…/mcp\"");
     let url = found.as_ref().and_then(|found| values::url(found, problems));
     let assertion = section.string(problems, "assertion");
@@ -62,11 +63,18 @@ fn tenant(
             return None;
         }
     };
+    let tenant = tenant.with_check(check);
     let tenant = match title {
         Some(title) => tenant.with_title(title.value),
         None => tenant,
     };
     let Some(found) = assertion else { return Some(tenant) };
+    if check {
+        found.problem(
+            problems,
+            "the check of a new credential sends no assertion: leave `check` out, or this",
+        );
+    }
     let header = found.value.parse().map_err(|_| TenantError::Assertion);
     match header.and_then(|header| tenant.with_assertion(header)) {
         Ok(tenant) => Some(tenant),

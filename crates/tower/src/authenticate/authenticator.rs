@@ -1,15 +1,20 @@
 //! From the headers of a request to the user who sent it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bonafide_claims::{Issuer, TrustedIssuer, VerifiedUser, Verifier, VerifyError};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::TrustedHop;
 
 /// Finds the token in a request and has it verified.
 ///
 /// A token is taken from `Authorization: Bearer …` (RFC 6750, section 2.1), and from those headers that were
 /// named with [`with_assertion`](Self::with_assertion), each with its own verifier: an issuer that is
 /// trusted in one place is not trusted in another. Never from the query or the body.
+///
+/// A [`TrustedHop`] needs no token. There is none unless [`with_trusted_hop`](Self::with_trusted_hop) is called.
 #[derive(Debug, Clone)]
 pub struct Authenticator {
     inner: Arc<Inner>,
@@ -19,6 +24,7 @@ pub struct Authenticator {
 struct Inner {
     bearer: Option<Verifier>,
     assertions: Vec<(HeaderName, Verifier)>,
+    hop: Option<TrustedHop>,
 }
 
 /// Why a request has no verified user.
@@ -31,6 +37,11 @@ pub enum AuthenticateError {
     /// There is something, but it is not one token in one place.
     #[error("{0}")]
     Malformed(&'static str),
+    /// The request has a secret in the header of the trusted hop, and is not from there.
+    #[error(
+        "the secret of the trusted hop is wrong, or comes from an address that is not the hop's"
+    )]
+    NotTheHop,
     /// There is a token, and it was refused or could not be checked.
     #[error(transparent)]
     Token(#[from] VerifyError),
@@ -40,13 +51,15 @@ impl Authenticator {
     /// Takes bearer tokens that `verifier` accepts.
     #[must_use]
     pub fn bearer(verifier: Verifier) -> Self {
-        Self { inner: Arc::new(Inner { bearer: Some(verifier), assertions: Vec::new() }) }
+        Self {
+            inner: Arc::new(Inner { bearer: Some(verifier), assertions: Vec::new(), hop: None }),
+        }
     }
 
     /// Takes no bearer tokens, only what [`with_assertion`](Self::with_assertion) names.
     #[must_use]
     pub fn without_bearer() -> Self {
-        Self { inner: Arc::new(Inner { bearer: None, assertions: Vec::new() }) }
+        Self { inner: Arc::new(Inner { bearer: None, assertions: Vec::new(), hop: None }) }
     }
 
     /// Also takes a signed assertion in the header `name`, if `verifier` accepts it.
@@ -56,18 +69,30 @@ impl Authenticator {
         self
     }
 
+    /// Also believes a host in front of us, by its word.
+    ///
+    /// # Security
+    ///
+    /// Weaker than any token: see [`TrustedHop`].
+    #[must_use]
+    pub fn with_trusted_hop(mut self, hop: TrustedHop) -> Self {
+        Arc::make_mut(&mut self.inner).hop = Some(hop);
+        self
+    }
+
     /// The issuers whose bearer tokens are accepted: the authorization servers of RFC 9728.
     pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
         self.inner.bearer.iter().flat_map(Verifier::issuers).map(TrustedIssuer::issuer)
     }
 
-    /// The headers that may hold a token. None of them may reach a service behind us.
+    /// The headers that may hold a token, or the word of the trusted hop. None of them may reach a service behind us.
     pub fn token_headers(&self) -> impl Iterator<Item = &HeaderName> {
         std::iter::once(&header::AUTHORIZATION)
             .chain(self.inner.assertions.iter().map(|(name, _)| name))
+            .chain(self.inner.hop.iter().flat_map(TrustedHop::headers))
     }
 
-    /// The user who sent a request with these headers.
+    /// The user who sent a request with these headers, from nobody knows where: the trusted hop is not believed then.
     ///
     /// # Errors
     ///
@@ -76,8 +101,35 @@ impl Authenticator {
         &self,
         headers: &HeaderMap,
     ) -> Result<VerifiedUser, AuthenticateError> {
-        let (verifier, token) = self.token(headers)?;
-        Ok(verifier.verify(token).await?)
+        self.authenticate_from(headers, None).await
+    }
+
+    /// The user who sent a request with these headers from this address.
+    ///
+    /// # Errors
+    ///
+    /// If there is no token, more than one, or one that does not verify; or if the request claims to come over the
+    /// trusted hop, and does not.
+    pub async fn authenticate_from(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<IpAddr>,
+    ) -> Result<VerifiedUser, AuthenticateError> {
+        let told = match &self.inner.hop {
+            Some(hop) => hop.user(headers, peer)?,
+            None => None,
+        };
+        match (self.token(headers), told) {
+            (Err(AuthenticateError::NoToken), Some(user)) => Ok(user),
+            (token, None) => {
+                let (verifier, token) = token?;
+                Ok(verifier.verify(token).await?)
+            }
+            // Whichever of them won, somebody else could have meant the other.
+            (_, Some(_)) => Err(AuthenticateError::Malformed(
+                "a token and the word of the trusted hop in one request",
+            )),
+        }
     }
 
     /// The one token of the request, and who may accept it.
@@ -109,7 +161,7 @@ impl Authenticator {
 const NOT_A_TOKEN: AuthenticateError =
     AuthenticateError::Malformed("the credentials are not a bearer token");
 
-fn only<'a>(
+pub(super) fn only<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
 ) -> Result<Option<&'a HeaderValue>, AuthenticateError> {

@@ -25,7 +25,7 @@ impl Challenge {
     #[must_use]
     pub fn new(error: &AuthenticateError) -> Self {
         let (error, retry) = match error {
-            AuthenticateError::NoToken => (None, false),
+            AuthenticateError::NoToken | AuthenticateError::NotTheHop => (None, false),
             AuthenticateError::Malformed(what) => (Some(("invalid_request", *what)), false),
             AuthenticateError::Token(error) if unavailable(error) => (None, true),
             AuthenticateError::Token(error) => {

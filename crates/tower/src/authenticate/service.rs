@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::{AuthenticateError, Authenticator, Challenge};
+use super::{AuthenticateError, Authenticator, Challenge, Peer};
 use crate::ProtectedResource;
 
 /// Verifies the token of each request before it calls the inner service.
@@ -41,7 +41,8 @@ where
         let authenticator = self.authenticator.clone();
         let resource = self.resource.clone();
         Box::pin(async move {
-            match authenticator.authenticate(request.headers()).await {
+            let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+            match authenticator.authenticate_from(request.headers(), peer).await {
                 Ok(user) => {
                     for name in authenticator.token_headers() {
                         request.headers_mut().remove(name);
