@@ -82,6 +82,8 @@
 //! | 502, 504 | the backend can't be used, or takes too long |
 //! | 503 | the vault can't be read |
 //!
+//! `CHECKLIST.md`, beside this crate's manifest, has every requirement of the specification with the test that shows it.
+//!
 //! # Who sees what
 //!
 //! One decision guards a call and filters the lists: a tool is listed if and only if it may be called. A policy speaks
@@ -103,7 +105,8 @@
 //! `-32602` with words of their own). So the backend makes this answer too, about a name that it can't know. It learns
 //! that somebody asked, gets the arguments, and has nothing to run: put no server behind the gateway that runs any name
 //! that it is given. What still differs is a server that treats names differently by how they are written (their
-//! first letters, say), or that tells which names are similar: it tells its names to everybody who may call it.
+//! first letters, say), or that tells which names are similar: it tells its names to everybody who may call it. And a stream
+//! that is resumed tells the random name: that the policy denies one, not whether it is there.
 //!
 //! # Asking for a credential
 //!

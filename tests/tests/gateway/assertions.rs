@@ -6,14 +6,15 @@ use axum::routing::post;
 use axum::{Extension, Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
-use bonafide_claims::{Groups, TrustedIssuer, VerifiedUser, Verifier};
+use bonafide_claims::{Groups, Profile, TrustedIssuer, VerifiedUser, Verifier};
 use bonafide_headers::Templates;
-use bonafide_jwks::RemoteKeys;
-use bonafide_mcp::{Directory, Limits, Tenant, TenantError};
+use bonafide_jwks::{RemoteKeys, SharedSecret};
+use bonafide_mcp::{Directory, Gateway, Limits, SharedDirectory, Tenant, TenantError};
 use bonafide_policy::{Policy, Rule};
 use bonafide_testkit::{Server, User};
-use bonafide_tests::{World, call};
+use bonafide_tests::{RawBackend, World, call};
 use bonafide_tower::{AuthenticateLayer, Authenticator};
+use bonafide_vault::{Keyring, MasterKey, MemoryVault, SecretStore};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -136,4 +137,54 @@ async fn an_assertion_does_not_take_the_place_of_another_header() {
         assert_eq!(refused, TenantError::Assertion, "{header}");
     }
     assert!(tenant().with_assertion("x-other".parse().unwrap()).is_ok());
+}
+
+/// What Open WebUI 0.12 sends for a user, with an `exp` in 2100: signed with `SECRET`, and with another one.
+const FROM_OPEN_WEBUI: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJ1LTEiLCJlbWFpbCI6ImFsaWNlQGV4YW1wbGUuY29tIiwibmFtZSI6IkFsaWNlIiwicm9sZSI6InVzZXIiLCJpc3MiOiJvcGVuLXdlYnVpIiwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjQxMDI0NDQ4MDB9.IIqWlv6tp-2GJe5bVx3RCj9F0Enww4guBp8CMAbQQC4";
+const FROM_SOMEBODY_ELSE: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJ1LTEiLCJlbWFpbCI6ImFsaWNlQGV4YW1wbGUuY29tIiwibmFtZSI6IkFsaWNlIiwicm9sZSI6InVzZXIiLCJpc3MiOiJvcGVuLXdlYnVpIiwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjQxMDI0NDQ4MDB9.H1pxIPSfCK_uR2ZFkdOdZAtsffk4vL_3xv5zAirziZw";
+const SECRET: &str = "0123456789abcdefghijklmnopqrstuv";
+
+#[tokio::test]
+async fn a_user_of_open_webui_comes_in_by_its_assertion_alone() {
+    let backend =
+        RawBackend::start("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n", true).await;
+    let templates = Templates::builder().with_header("X-Who", "${email}").build().unwrap();
+    let tenant = Tenant::new("t".parse().unwrap(), backend.url().parse().unwrap(), templates);
+    let rule = Rule::allow("users").with_roles(["user"]).with_tenants(["t"]);
+    let policy = Policy::builder().with_rule(rule).build().unwrap();
+    let secret = Arc::new(SharedSecret::new(SECRET).unwrap());
+    let issuer = TrustedIssuer::builder("open-webui".parse().unwrap(), secret);
+    let issuer = issuer.with_profile(Profile::open_webui()).build().unwrap();
+    let verifier = Verifier::builder().with_issuer(issuer).build().unwrap();
+    let name = "x-openwebui-user-jwt".parse().unwrap();
+    let keyring = Keyring::new(&MasterKey::generate().unwrap()).unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let public_url = format!("http://{}", listener.local_addr().unwrap());
+    let gateway = Gateway::builder(
+        Authenticator::without_bearer().with_assertion(name, verifier),
+        SharedDirectory::new(Directory::new([tenant.unwrap()], policy)),
+        SecretStore::new(Arc::new(MemoryVault::new()), keyring),
+        public_url.parse().unwrap(),
+    );
+    let gateway = gateway.build().unwrap();
+    let server = Server::start_on(listener, Router::new().fallback_service(gateway));
+    let send = async |header: &str, value: &str| {
+        let request = reqwest::Client::new().post(format!("{}/t/mcp", server.origin()));
+        let message = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+        // What Open WebUI sends besides, and without a secret instead, is text that anybody could send.
+        let request = request.header("x-openwebui-user-email", "admin@example.com");
+        request.header(header, value).json(&message).send().await.unwrap().status()
+    };
+    assert_eq!(send("x-openwebui-user-jwt", FROM_SOMEBODY_ELSE).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(send("x-openwebui-user-id", "u-1").await, StatusCode::UNAUTHORIZED);
+    let bearer = format!("Bearer {FROM_OPEN_WEBUI}");
+    assert_eq!(send("authorization", &bearer).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(backend.seen(), "");
+    assert_eq!(send("x-openwebui-user-jwt", FROM_OPEN_WEBUI).await, StatusCode::ACCEPTED);
+    let seen = backend.seen();
+    assert!(seen.contains("x-who: alice@example.com"), "{seen}");
+    assert!(
+        !seen.contains("openwebui") && !seen.contains("admin") && !seen.contains(FROM_OPEN_WEBUI),
+        "{seen}"
+    );
 }

@@ -75,7 +75,9 @@ impl World {
         let proxy = Part::start(serve, &at("proxy/log"), "listening on")?;
 
         // A redirect is something to look at, and a proxy of the environment has no business on loopback.
+        // Nothing reads a kept connection while the FastMCP client runs, so its end would come as a surprise.
         let http = reqwest::Client::builder()
+            .pool_max_idle_per_host(0)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .timeout(Duration::from_secs(60))

@@ -121,6 +121,8 @@ impl Held {
             let error = serde_json::json!({ "code": code::BAD_GATEWAY, "message": "the backend's answer broke off" });
             serde_json::json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string()
         });
+        // In JSON a carriage return is white space, in a stream the end of a line.
+        let text = text.replace('\r', " ");
         let lines = text.lines().map(|line| format!("data: {line}\n"));
         GatewayBody::full(lines.chain(["\n".to_owned()]).collect::<String>())
     }
