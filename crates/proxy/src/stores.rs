@@ -39,7 +39,8 @@ impl Stores {
 
     /// Says in the log what is wrong with a database, before anybody has to wait for it.
     pub(crate) fn check(&self) {
-        for database in self.postgres.iter().cloned() {
+        for database in &self.postgres {
+            let database = database.clone();
             tokio::spawn(async move {
                 if let Err(error) = database.prepare().await {
                     let address = database.address();
