@@ -6,7 +6,7 @@ use bonafide_headers::Templates;
 use bonafide_mcp::{Directory, Limits, Tenant};
 use bonafide_policy::{Policy, Rule};
 use bonafide_testkit::{McpBackend, User};
-use bonafide_tests::{RawBackend, World, call};
+use bonafide_tests::{RawBackend, World, call, capture_log};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -313,7 +313,9 @@ async fn a_rule_that_denies_a_uri_holds_for_other_spellings_of_it() {
 
 #[tokio::test]
 async fn a_message_names_so_much_and_no_more() {
+    let log = capture_log();
     let (backend, world, alice) = raw(http(JSON, TOOLS), Limits::default()).await;
+    restrict(&world, &backend, &["read_*"]);
     for (count, status) in [(256, StatusCode::OK), (257, StatusCode::BAD_REQUEST)] {
         let before = backend.seen().len();
         let uris: Vec<String> = (0..count).map(|number| format!("docs://{number}")).collect();
@@ -328,6 +330,8 @@ async fn a_message_names_so_much_and_no_more() {
             assert_eq!(backend.seen().len(), before);
         }
     }
+    // One line for all of them.
+    assert_eq!(log.text().matches("names=256").count(), 1);
 }
 
 #[tokio::test]
