@@ -7,7 +7,8 @@ use std::io::{self, BufReader, Write};
 
 use bonafide_claims::UserId;
 use bonafide_vault::admin::{
-    self, ExistingFile, ExportPosition, ImportReport, TransferError, export_position, import, verify,
+    self, ExistingFile, ExportPosition, ImportReport, TransferError, export_position, import,
+    verify,
 };
 use bonafide_vault::{Keyring, MasterKey, MemoryVault, Owner, Record, Sealer, SecretName, Vault};
 use secrecy::SecretString;
