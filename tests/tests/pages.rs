@@ -1,5 +1,6 @@
 //! The pages of `mcp-proxy` in headless Chromium, signed in by its own development issuer and by `oidc-provider`, checked
-//! with axe-core, and the API against its document with schemathesis.
+//! with axe-core; a call of the FastMCP client that waits until its user has entered the key there; and the API against its
+//! document with schemathesis.
 //!
 //! It runs with `BONAFIDE_REAL=1`, after `tests/real/install`, `cargo build -p mcp-proxy` and with Debian's `chromium`
 //! (`CHROMIUM` names another one). With `SCREENSHOTS` it leaves pictures there. `.ci/real` does it all.

@@ -24,6 +24,11 @@ pub(crate) fn start(config: &AuditConfig, stores: &mut Stores) -> Result<Audit, 
         AuditSinkConfig::File(path) => {
             builder.with_sink(JsonLines::open(path).map_err(StartError::Audit)?)
         }
+        AuditSinkConfig::Postgres(address) => {
+            let database = stores.postgres(address.clone());
+            let sink = database.and_then(|database| database.audit());
+            builder.with_sink(sink.map_err(StartError::Postgres)?)
+        }
         AuditSinkConfig::Sqlite(path) => {
             let file = stores.sqlite(path).map_err(StartError::AuditStore)?;
             builder.with_sink(match config.keep {

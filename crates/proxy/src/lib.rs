@@ -40,7 +40,7 @@
 //!   time), `peers` (the addresses or networks that it connects from), `user` (the header with the user's id), and if it
 //!   has them `username`, `email`, `groups` (headers; groups with commas between). Weaker than a token, and so no rule
 //!   holds for its users unless the rule names its `issuer`. Off without this section.
-//! * `vault.store`: `memory`, `sqlite:PATH` or `openbao+https://HOST:PORT`; `vault.key`: `env:NAME`, `file:PATH` or `keyring:NAME`
+//! * `vault.store`: `memory`, `sqlite:PATH`, a PostgreSQL URL or `openbao+https://HOST:PORT`; `vault.key`: `env:NAME`, `file:PATH` or `keyring:NAME`
 //!   (feature `keyring`). Paths are relative to the file. The first key there seals, and all of them open.
 //! * `vault.openbao`: `token` (`env:NAME` or `file:PATH`), or `role_id`, `secret_id` (`env:NAME` or `file:PATH`) and
 //!   `app_role_mount` (`approle`); `mount` (`secret`) of the key-value engine, version 2, `path` (`bonafide`) in it,
@@ -52,9 +52,12 @@
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.
 //! * `tenants.NAME.variables.VARIABLE`: `title`, `description`, `required`, `secret`, `default`, `pattern`, `choices`,
 //!   `min_length`, `max_length`.
-//! * `policy.store`: `sqlite:PATH`, a file with the table `group_tenant_mapping`, whose rows are rules besides those of the
+//! * A PostgreSQL URL is `postgres://USER:PASSWORD@HOST:5432/DATABASE` with the parameters that
+//!   [`Address`](bonafide_postgres::Address) lists, or `env:NAME`, a variable that has one. With a password in it, the file must be
+//!   readable by its owner only.
+//! * `policy.store`: a PostgreSQL URL, or `sqlite:PATH`, a file with the table `group_tenant_mapping`, whose rows are rules besides those of the
 //!   file. It may be the file of the vault.
-//! * `audit`: `sink` (`off`, `log`, `file:PATH` with one JSON object a line, or `sqlite:PATH`, the table `audit`), `queue` (how
+//! * `audit`: `sink` (`off`, `log`, `file:PATH` with one JSON object a line, `sqlite:PATH`, the table `audit`, or a PostgreSQL URL, the table `bonafide.audit`), `queue` (how
 //!   many decisions may wait for the sink; 8192), `keep` (how long a database keeps them, such as `90d`; for ever).
 //! * `tenants.NAME.check`: `true` to try new values with a call that changes nothing before they are stored.
 //! * `portal.administrators`: `roles`, `groups`, `users`; all that are given must hold. They see who has stored what, and may

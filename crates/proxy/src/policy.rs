@@ -54,5 +54,9 @@ pub(crate) fn open(
             let file = stores.sqlite(path).map_err(StartError::PolicyStore)?;
             Ok(Arc::new(file.mapping()))
         }
+        PolicyStoreConfig::Postgres(address) => {
+            let database = stores.postgres(address.clone()).map_err(StartError::Postgres)?;
+            Ok(Arc::new(database.mapping()))
+        }
     }
 }

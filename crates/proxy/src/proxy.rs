@@ -45,6 +45,9 @@ pub enum StartError {
     /// The SQLite file can't be opened.
     #[error("the vault can't be opened")]
     Vault(#[source] bonafide_sqlite::OpenError),
+    /// A PostgreSQL database can't be used as the configuration says.
+    #[error("the database can't be used")]
+    Postgres(#[source] bonafide_postgres::BuildError),
     /// The SQLite file of the policy can't be opened.
     #[error("the database of the policy can't be opened")]
     PolicyStore(#[source] bonafide_sqlite::OpenError),
@@ -116,6 +119,7 @@ impl Proxy {
             Some(store) => Some(policy::open(store, &mut stores)? as Arc<dyn PolicyStore>),
             None => None,
         };
+        stores.check();
         let directory = base.directory(store.as_ref()).await.map_err(StartError::Policy)?;
         let directory = SharedDirectory::new(directory);
         let gateway = Gateway::builder(
@@ -234,7 +238,7 @@ impl VaultConfig {
     ///
     /// # Errors
     ///
-    /// [`StartError::Vault`] and [`StartError::OpenBao`] if the store can't be opened.
+    /// [`StartError::Vault`], [`StartError::Postgres`] and [`StartError::OpenBao`] if the store can't be opened.
     pub fn open(self) -> Result<SecretStore, StartError> {
         self.open_in(&mut Stores::default())
     }
@@ -249,6 +253,9 @@ impl VaultConfig {
             }
             StoreConfig::Sqlite(path) => {
                 Arc::new(stores.sqlite(&path).map_err(StartError::Vault)?.vault())
+            }
+            StoreConfig::Postgres(address) => {
+                Arc::new(stores.postgres(address).map_err(StartError::Postgres)?.vault())
             }
             StoreConfig::OpenBao(builder) => {
                 Arc::new(builder.build().map_err(StartError::OpenBao)?)

@@ -9,7 +9,7 @@ use bonafide_mcp::SharedDirectory;
 use bonafide_policy::PolicyStore;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::config::{Config, Environment, Stamp, stamp, with_causes};
+use crate::config::{Config, Environment, Fixed, Stamp, stamp, with_causes};
 use crate::health::{FileState, Health, PolicyState};
 use crate::policy::Base;
 
@@ -32,7 +32,7 @@ pub(crate) struct Reload {
     /// The file as it was when what is in force was read.
     pub(crate) seen: Stamp,
     /// What took effect at the start.
-    pub(crate) fixed: String,
+    pub(crate) fixed: Fixed,
     /// What the newest file that can be used says.
     pub(crate) base: Base,
     /// Whether that file waits for rules that can be used, and for a restart then.

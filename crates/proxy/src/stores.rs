@@ -1,13 +1,15 @@
-//! Files that several parts of the configuration name, each opened once.
+//! Files and databases that several parts of the configuration name, each opened once.
 
 use std::path::Path;
 
+use bonafide_postgres::{Address, BuildError, Postgres};
 use bonafide_sqlite::{OpenError, SqliteFile};
 
 /// What is open. Secrets, policy and audit may be in one file: then they share it.
 #[derive(Debug, Default)]
 pub(crate) struct Stores {
     sqlite: Vec<SqliteFile>,
+    postgres: Vec<Postgres>,
 }
 
 impl Stores {
@@ -22,6 +24,30 @@ impl Stores {
         let file = SqliteFile::open(path)?;
         self.sqlite.push(file.clone());
         Ok(file)
+    }
+
+    /// The PostgreSQL database at `address`: one pool of connections for all that use it.
+    pub(crate) fn postgres(&mut self, address: Address) -> Result<Postgres, BuildError> {
+        let open = self.postgres.iter().find(|database| *database.address() == address);
+        if let Some(database) = open {
+            return Ok(database.clone());
+        }
+        let database = Postgres::new(address)?;
+        self.postgres.push(database.clone());
+        Ok(database)
+    }
+
+    /// Says in the log what is wrong with a database, before anybody has to wait for it.
+    pub(crate) fn check(&self) {
+        for database in &self.postgres {
+            let database = database.clone();
+            tokio::spawn(async move {
+                if let Err(error) = database.prepare().await {
+                    let address = database.address();
+                    tracing::error!(%address, %error, "the database can't be used yet");
+                }
+            });
+        }
     }
 }
 

@@ -154,7 +154,20 @@ fn each_problem_names_line_and_key_and_what_to_write() {
         ),
         ("audiences =", "audience = [\"x\"]\naudiences =", 7, "issuers[0].audience", "`audiences`"),
         ("\"memory\"", "\"mysql:x\"", 10, "vault.store", "sqlite:PATH"),
-        ("\"memory\"", "\"postgres://x\"", 10, "vault.store", "not supported yet"),
+        ("\"memory\"", "\"postgres://x\"", 10, "vault.store", "no database"),
+        ("\"memory\"", "\"postgres://u:can/ary@h/d\"", 10, "vault.store", "`%2F`"),
+        ("\"memory\"", "\"postgres://u@h/d?sslmode=prefer\"", 10, "vault.store", "verify-full"),
+        ("\"memory\"", "\"postgres://u@h/d?password=canary\"", 10, "vault.store", "`sslmode`"),
+        ("\"memory\"", "\"env:NO_SUCH_DATABASE\"", 10, "vault.store", "NO_SUCH_DATABASE"),
+        ("\"memory\"", "\"env:SHORT_SECRET\"", 10, "vault.store", "no PostgreSQL URL"),
+        ("[policy]\n", "[policy]\nstore = \"postgres://u@h\"\n", 24, "policy.store", "no database"),
+        (
+            "[policy]\n",
+            "[audit]\nsink = \"postgres://h/d\"\n[policy]\n",
+            24,
+            "audit.sink",
+            "no user",
+        ),
         ("\"file:{KEY}\"", "\"file:nowhere.key\"", 11, "vault.key", "cannot be read"),
         ("\"file:{KEY}\"", "\"env:BONAFIDE_TEST_NO_SUCH_KEY\"", 11, "vault.key", "is not set"),
         ("\"file:{KEY}\"", "\"canarycanarycanary\"", 11, "vault.key", "env:NAME"),
@@ -215,7 +228,7 @@ fn each_problem_names_line_and_key_and_what_to_write() {
             "[audit]\nsink=\"log\"\nkeep=\"1d\"\n[policy]\n",
             25,
             "audit.keep",
-            "database",
+            "SQLite file",
         ),
         ("[policy]\n", "[audit]\nsink=\"log\"\nqueue=0\n[policy]\n", 23, "audit", "at least 1"),
         ("[policy]\n", "[audit]\nsink=\"log\"\nqeue=1\n[policy]\n", 25, "audit.qeue", "`queue`"),
@@ -518,4 +531,29 @@ fn half_a_portal_is_refused() {
     assert_eq!(config.portal.unwrap().sign_in.issuer().as_str(), "https://idp2.example.com");
     let config = files.parse(&format!("{GOOD}\n[portal]\nclient_id = \"a\"\n")).unwrap();
     assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_password_stands_in_no_file_that_others_may_read() {
+    let files = Files::new();
+    let url = "\"postgres://u:canary@db.example.com/d\"";
+    let text = GOOD.replace("\"memory\"", url).replace("{KEY}", "vault.key");
+    files.write("bonafide.toml", &text);
+    let path = files.0.path().join("bonafide.toml");
+    let config = Config::load(&path, &environment()).unwrap();
+    assert!(!format!("{config:?}").contains("canary"), "{config:?}");
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+    let error = Config::load(&path, &environment()).unwrap_err();
+    assert!(problems(&error)[0].starts_with("10 vault.store: "), "{error}");
+    assert!(error.to_string().contains("chmod 600") && !error.to_string().contains("canary"));
+}
+
+#[test]
+fn a_database_that_is_reached_in_the_clear_is_a_warning() {
+    let clear = GOOD.replace("\"memory\"", "\"postgres://u@db.example.com/d?sslmode=disable\"");
+    let warnings = Files::new().parse(&clear).unwrap().warnings();
+    assert!(warnings.iter().any(|warning| warning.starts_with("`vault.store`: ")), "{warnings:?}");
+    let here = GOOD.replace("\"memory\"", "\"postgres://u@127.0.0.1/d\"");
+    assert!(Files::new().parse(&here).unwrap().warnings().is_empty());
 }

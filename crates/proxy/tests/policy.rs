@@ -280,7 +280,9 @@ fn audit(path: &Path) -> Vec<(String, String, String, String)> {
 #[tokio::test]
 async fn an_operator_changes_rows_that_the_configuration_allows() {
     let world = World::new(ISSUER);
-    let admin = PolicyAdmin::open(PolicyConfig::load(&world.file()).unwrap()).unwrap();
+    let admin =
+        PolicyAdmin::open(PolicyConfig::load(&world.file(), &Environment::of_process()).unwrap())
+            .unwrap();
     let added = admin.add(pair("one")).await.unwrap();
     assert!(added.iter().all(|added| added.new));
     assert_eq!(admin.policy().await.unwrap().rule_count(), 3);
@@ -310,7 +312,9 @@ async fn without_a_database_there_is_nothing_to_change() {
     let text = fs::read_to_string(world.file()).unwrap();
     fs::write(world.file(), text.replace("[policy]\nstore = \"sqlite:bonafide.db\"\n", ""))
         .unwrap();
-    let admin = PolicyAdmin::open(PolicyConfig::load(&world.file()).unwrap()).unwrap();
+    let admin =
+        PolicyAdmin::open(PolicyConfig::load(&world.file(), &Environment::of_process()).unwrap())
+            .unwrap();
     assert!(matches!(admin.rows().await, Err(PolicyAdminError::NoStore)));
     assert_eq!(admin.policy().await.unwrap().rule_count(), 1);
     assert!(!world.files.path().join("bonafide.db").exists());

@@ -102,7 +102,7 @@ pub(crate) struct Row {
 
 impl Config {
     fn open(&self) -> Result<PolicyAdmin> {
-        Ok(PolicyAdmin::open(PolicyConfig::load(&self.file)?)?)
+        Ok(PolicyAdmin::open(PolicyConfig::load(&self.file, &Environment::of_process())?)?)
     }
 }
 
@@ -198,7 +198,7 @@ async fn in_force(admin: &PolicyAdmin) -> Result<ExitCode> {
 }
 
 async fn lint(config: &Config, tokens: &[PathBuf], groups: Option<&Path>) -> Result<ExitCode> {
-    let known = PolicyConfig::load(&config.file)?.tenants;
+    let known = PolicyConfig::load(&config.file, &Environment::of_process())?.tenants;
     let seen = seen(&config.file, tokens, groups).await?;
     let linter = Linter::new().with_tenants(known).with_seen_groups(seen);
     let findings = linter.lint(&config.open()?.policy().await?);

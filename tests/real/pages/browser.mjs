@@ -60,3 +60,35 @@ export const fits = async (page, name) => {
   ]);
   assert.ok(content <= window, `${name} is ${content} wide in a window of ${window}`);
 };
+
+// Says who one is to the issuer, whichever it is.
+export const identifyAt = (provider) => async (page, user) => {
+  if (provider === 'demo') return page.getByRole('link', { name: user, exact: true }).click();
+  await page.getByLabel('User').fill(user);
+  await page.getByRole('button', { name: 'Continue' }).click();
+};
+
+// From a page that asks to sign in to where it led.
+export const signInTo = async (origin, provider, page, user, to) => {
+  await page.goto(to);
+  await page.getByRole('link', { name: 'Sign in', exact: true }).click();
+  await identifyAt(provider)(page, user);
+  await page.waitForURL((url) => url.origin === origin && !url.pathname.includes('/-/'));
+};
+
+// Runs all checks and prints a line for each. Whether all were right.
+export const report = async (checks) => {
+  const all = Object.entries(checks);
+  let failed = 0;
+  for (const [name, check] of all) {
+    try {
+      await check();
+      console.log(`ok     ${name}`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAILED ${name}\n${error.stack}`);
+    }
+  }
+  console.log(`${all.length - failed} of ${all.length} passed`);
+  return failed === 0;
+};

@@ -1,5 +1,6 @@
-// Runs the checks against `mcp-proxy demo` and against `mcp-proxy serve` with oidc-provider, and schemathesis against the
-// API's document. PROXY: the binary. SCREENSHOTS: where pictures of the demonstration go, if they are wanted.
+// Runs the checks against `mcp-proxy demo` and against `mcp-proxy serve` with oidc-provider, the way from a call to its key
+// and back with the FastMCP client, sessions that end, and schemathesis against the API's document. Arguments name the suites to
+// run; without, all are. PROXY: the binary. SCREENSHOTS: where pictures of the demonstration go, if they are wanted.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -36,10 +37,16 @@ const freePort = () =>
     });
   });
 
-const checks = (env) => {
-  const done = spawnSync('node', [join(here, 'checks.mjs')], { env: { ...process.env, ...env }, stdio: 'inherit' });
-  return done.status === 0;
-};
+// Runs a program to its end; whether all was right. It is waited for, so that what the others write is read: a proxy whose
+// log nobody reads stops when the pipe is full.
+const ends = (command, args, options = {}) =>
+  new Promise((found, failed) => {
+    const part = spawn(command, args, { ...options, stdio: 'inherit' });
+    part.on('error', failed).on('exit', (code) => found(code === 0));
+  });
+
+const checks = (env, script = 'checks.mjs') =>
+  ends('node', [join(here, script)], { env: { ...process.env, ...env } });
 
 const demo = async () => {
   console.log('against mcp-proxy demo');
@@ -47,8 +54,8 @@ const demo = async () => {
   return checks({ ORIGIN: origin, PROVIDER: 'demo' });
 };
 
-const oidcProvider = async () => {
-  console.log('against mcp-proxy serve and oidc-provider');
+// A proxy with oidc-provider, and more lines in its section `portal`.
+const serve = async (limits = '') => {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const env = {
@@ -58,8 +65,9 @@ const oidcProvider = async () => {
   };
   const issuer = await start('node', [join(here, 'identity-provider.mjs')], /^ready (\d+)/, env);
   const key = spawnSync(PROXY, ['keygen']).stdout;
-  writeFileSync(join(directory, 'vault.key'), key, { mode: 0o600 });
-  const file = join(directory, 'bonafide.toml');
+  const own = mkdtempSync(join(directory, 'serve-'));
+  writeFileSync(join(own, 'vault.key'), key, { mode: 0o600 });
+  const file = join(own, 'bonafide.toml');
   writeFileSync(
     file,
     `listen = "127.0.0.1:${port}"
@@ -86,30 +94,56 @@ tenants = ["notes"]
 client_id = "portal"
 client_secret = "env:CLIENT_SECRET"
 resource = "${env.RESOURCE}"
+${limits}
 `,
   );
   await start(PROXY, ['serve', '--config', file], /listening on (.*)/, env);
-  return checks({ ORIGIN: origin, PROVIDER: 'oidc-provider', TENANT: 'notes', KEY: 'NOTES_KEY', SCREENSHOTS: '' });
+  return { ORIGIN: origin, PROVIDER: 'oidc-provider', TENANT: 'notes', KEY: 'NOTES_KEY', SCREENSHOTS: '' };
 };
 
-// Everything that the document allows, and much that it does not, for a user with a token.
-const schemathesis = async () => {
-  console.log('schemathesis against /api/openapi.json');
-  const written = [];
+const oidcProvider = async () => {
+  console.log('against mcp-proxy serve and oidc-provider');
+  return checks(await serve());
+};
+
+// The shortest limit that can be configured.
+const expiry = async () => {
+  console.log('a session that ends because it is idle');
+  return checks({ ...(await serve('idle = "1m"')), LIMIT: 60 }, 'expiry.mjs');
+};
+
+// A demonstration, and how to get a token for one of its users.
+const demoWithTokens = async () => {
   const demo = spawn(PROXY, ['demo'], { stdio: ['pipe', 'pipe', 'inherit'] });
   parts.push(demo);
   const line = await new Promise((found) => {
     createInterface({ input: demo.stdout }).on('line', (text) => {
-      written.push(text);
       if (text.includes('-d user=alice')) found(text);
     });
   });
   const origin = line.match(/curl -s (http:\/\/[^/]+)/)[1];
   const endpoint = line.match(/curl -s (\S+\/token)/)[1];
   const audience = line.match(/audience=(\S+)/)[1];
-  const body = new URLSearchParams({ user: 'alice', audience });
-  const { access_token: token } = await (await fetch(endpoint, { method: 'POST', body })).json();
-  const done = spawnSync(
+  const token = async (user) => {
+    const body = new URLSearchParams({ user, audience });
+    return (await (await fetch(endpoint, { method: 'POST', body })).json()).access_token;
+  };
+  return { origin, token };
+};
+
+const elicitation = async () => {
+  console.log('from a call to its key and back, with the FastMCP client');
+  const { origin, token } = await demoWithTokens();
+  const TOKENS = JSON.stringify({ alice: await token('alice'), bob: await token('bob') });
+  return checks({ ORIGIN: origin, TOKENS, PYTHON: join(here, '../venv/bin/python') }, 'elicitation.mjs');
+};
+
+// Everything that the document allows, and much that it does not, for a user with a token.
+const schemathesis = async () => {
+  console.log('schemathesis against /api/openapi.json');
+  const demo = await demoWithTokens();
+  const [origin, token] = [demo.origin, await demo.token('alice')];
+  return ends(
     join(here, '../venv/bin/schemathesis'),
     [
       'run',
@@ -121,14 +155,15 @@ const schemathesis = async () => {
       '--rate-limit', '100/s',
       '--generation-deterministic',
     ],
-    { cwd: directory, stdio: 'inherit' },
+    { cwd: directory },
   );
-  return done.status === 0;
 };
 
 let good = true;
 try {
-  for (const suite of [demo, oidcProvider, schemathesis]) good = (await suite()) && good;
+  const suites = { demo, oidcProvider, elicitation, expiry, schemathesis };
+  const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(suites);
+  for (const name of wanted) good = (await suites[name]()) && good;
 } finally {
   for (const part of parts) part.kill();
   rmSync(directory, { recursive: true, force: true });

@@ -18,6 +18,7 @@
 mod audit;
 mod changes;
 mod conformance;
+mod gateways;
 mod kill;
 mod mapping;
 mod open;
@@ -93,6 +94,9 @@ fn main() -> ExitCode {
         audit::writes_each_decision_once,
         audit::outlives_a_server_that_is_away_for_a_moment,
         audit::counts_what_it_could_not_write,
+        gateways::what_changes_at_one_is_in_force_at_both,
+        gateways::one_serves_while_the_other_is_killed,
+        gateways::says_that_it_is_not_ready_while_the_database_is_away,
         open::brings_older_tables_up_to_date,
         traces::values_and_keys_are_in_no_dump_and_no_log,
     ];

@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bonafide_postgres::Address;
+
+use super::postgres;
 use super::problem::Problems;
+use super::secret::Environment;
 use super::section::{Located, Section};
 use super::values::{self, beside};
 
@@ -34,6 +38,8 @@ pub enum AuditSinkConfig {
     File(PathBuf),
     /// The table `audit` of an SQLite file.
     Sqlite(PathBuf),
+    /// The table `bonafide.audit` of a PostgreSQL database.
+    Postgres(Address),
 }
 
 impl Default for AuditConfig {
@@ -51,13 +57,14 @@ impl AuditSinkConfig {
 pub(super) fn read(
     root: &mut Section<'_, '_>,
     file: &Path,
+    environment: &Environment<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<AuditConfig> {
     let Some(mut section) = root.table(problems, "audit") else {
         return (!root.has("audit")).then(AuditConfig::default);
     };
     let sink = section.required(problems, "sink", "\"log\"");
-    let sink = sink.and_then(|found| self::sink(&found, file, problems));
+    let sink = sink.and_then(|found| self::sink(&found, file, environment, problems));
     let queue = section.count(problems, "queue");
     if queue == Some(0) {
         section.problem(problems, "`queue` is at least 1");
@@ -66,7 +73,7 @@ pub(super) fn read(
     if let (Some(keep), Some(sink)) = (&keep, &sink)
         && !sink.is_database()
     {
-        let message = "only what is in a database is removed after some time: leave this out";
+        let message = "only what is in an SQLite file is removed after some time: leave this out";
         keep.problem(problems, message);
     }
     let keep = keep.and_then(|found| {
@@ -83,6 +90,7 @@ pub(super) fn read(
 fn sink(
     found: &Located<&str>,
     file: &Path,
+    environment: &Environment<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<AuditSinkConfig> {
     match found.value.split_once(':') {
@@ -94,10 +102,23 @@ fn sink(
         Some(("sqlite", path)) if !path.is_empty() => {
             return Some(AuditSinkConfig::Sqlite(beside(file, path)));
         }
+        _ if postgres::is_named(found.value) => {
+            let address = postgres::address(found, file, environment, problems);
+            return address.map(AuditSinkConfig::Postgres);
+        }
         _ => {
-            let message = "not a place for decisions: write `\"off\"`, `\"log\"`, `\"file:PATH\"` or `\"sqlite:PATH\"`";
+            let message = "not a place for decisions: write `\"off\"`, `\"log\"`, `\"file:PATH\"`, `\"sqlite:PATH\"` or \
+                           `\"postgres://USER@HOST/DATABASE\"`";
             found.problem(problems, message);
         }
     }
     None
+}
+
+/// The database that decisions are written to.
+pub(super) fn address(sink: &AuditSinkConfig) -> Option<&Address> {
+    match sink {
+        AuditSinkConfig::Postgres(address) => Some(address),
+        _ => None,
+    }
 }

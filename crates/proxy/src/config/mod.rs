@@ -5,6 +5,7 @@ mod issuers;
 mod openbao;
 mod policy;
 mod portal;
+mod postgres;
 mod problem;
 mod quotas;
 mod secret;
@@ -60,7 +61,7 @@ pub struct Config {
     /// How much one user may ask of one tenant.
     pub quotas: Quotas,
     /// Everything but tenants and policy, to see whether a changed file needs a restart.
-    pub(crate) fixed: String,
+    pub(crate) fixed: Fixed,
     /// When the file was written, looked at before it was read.
     pub(crate) stamp: Stamp,
 }
@@ -159,8 +160,8 @@ fn read(
     let tenants = tenants::read(root, environment, problems);
     let mut known: Vec<_> = issuers.iter().map(|it| it.trusted.issuer().clone()).collect();
     known.extend(trusted_hop.iter().map(|hop| hop.issuer().clone()));
-    let policy = policy::read(root, file, &known, &tenants.ids, problems);
-    let audit = audit::read(root, file, problems);
+    let policy = policy::read(root, file, environment, &known, &tenants.ids, problems);
+    let audit = audit::read(root, file, environment, problems);
     let portal = portal::read(root, environment, &issuers, problems);
     let quotas = quotas::read(root, problems);
     let (policy, of_file) = policy?;
@@ -180,8 +181,17 @@ fn read(
     })
 }
 
-/// What takes effect at the start only, as text to compare. Secrets are not in it: the file has none.
-fn fixed(root: &Section<'_, '_>) -> String {
+/// What takes effect at the start only, to compare. A URL in it may have a password.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Fixed(String);
+
+impl std::fmt::Debug for Fixed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fixed(…)")
+    }
+}
+
+fn fixed(root: &Section<'_, '_>) -> Fixed {
     let reloaded = ["tenants", "policy"];
     let entries = root.entries();
     let kept = entries.iter().filter(|(name, _)| !reloaded.contains(&name.value));
@@ -198,7 +208,7 @@ fn fixed(root: &Section<'_, '_>) -> String {
     {
         fixed += &format!("policy.store = {}\n", without_places(store.get_ref()));
     }
-    fixed
+    Fixed(fixed)
 }
 
 /// A value without where it stands in the file.
@@ -256,6 +266,13 @@ impl Config {
              server has them"
                 .to_owned()
         });
-        in_the_clear.chain(unsealed).chain(hop).collect()
+        let stores = [
+            ("vault.store", vault::address(&self.vault.store)),
+            ("policy.store", self.policy.store.as_ref().and_then(policy::address)),
+            ("audit.sink", audit::address(&self.audit.sink)),
+        ];
+        let databases = stores.into_iter();
+        let databases = databases.filter_map(|(key, address)| postgres::warning(key, address?));
+        in_the_clear.chain(unsealed).chain(hop).chain(databases).collect()
     }
 }

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use bonafide_claims::Issuer;
 use bonafide_policy::{Policy, PolicyBuilder, PolicyError, Rule, TenantId};
+use bonafide_postgres::Address;
 use serde::Deserialize as _;
 use toml::de::{DeValue, ValueDeserializer};
 
+use super::postgres;
 use super::problem::{ConfigError, Problems};
+use super::secret::Environment;
 use super::section::{Located, Section};
 use super::values::beside;
 
@@ -31,6 +34,8 @@ pub struct PolicyConfig {
 pub enum PolicyStoreConfig {
     /// An SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Address),
 }
 
 impl PolicyConfig {
@@ -40,7 +45,7 @@ impl PolicyConfig {
     /// # Errors
     ///
     /// If the file can't be read, or with everything that is wrong with its policy.
-    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+    pub fn load(file: &Path, environment: &Environment<'_>) -> Result<Self, ConfigError> {
         super::read_part(file, |root, problems| {
             let tenants = root.tables(problems, "tenants").into_iter();
             let tenants: Vec<_> = tenants.filter_map(|(name, _)| name.value.parse().ok()).collect();
@@ -53,7 +58,7 @@ impl PolicyConfig {
                 let name = hop.required(problems, "issuer", "\"corporate-proxy\"");
                 issuers.extend(name.and_then(|name| name.value.parse().ok()));
             }
-            read(root, file, &issuers, &tenants, problems).map(|(config, _)| config)
+            read(root, file, environment, &issuers, &tenants, problems).map(|(config, _)| config)
         })
     }
 
@@ -74,6 +79,7 @@ impl PolicyConfig {
 pub(super) fn read(
     root: &mut Section<'_, '_>,
     file: &Path,
+    environment: &Environment<'_>,
     issuers: &[Issuer],
     tenants: &[TenantId],
     problems: &mut Problems<'_>,
@@ -87,7 +93,7 @@ pub(super) fn read(
     let before = problems.len();
     if let Some(mut section) = root.table(problems, "policy") {
         let store = section.string(problems, "store");
-        config.store = store.and_then(|found| self::store(&found, file, problems));
+        config.store = store.and_then(|found| self::store(&found, file, environment, problems));
         config.rules = rules(&mut section, problems);
         section.finish(problems);
     }
@@ -106,16 +112,21 @@ pub(super) fn read(
 fn store(
     found: &Located<&str>,
     file: &Path,
+    environment: &Environment<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<PolicyStoreConfig> {
     match found.value.split_once(':') {
         Some(("sqlite", path)) if !path.is_empty() => {
             return Some(PolicyStoreConfig::Sqlite(beside(file, path)));
         }
-        Some(("postgres" | "postgresql", _)) => {
-            found.problem(problems, "this store is not supported yet: write `\"sqlite:PATH\"`");
+        _ if postgres::is_named(found.value) => {
+            let address = postgres::address(found, file, environment, problems);
+            return address.map(PolicyStoreConfig::Postgres);
         }
-        _ => found.problem(problems, "not a store of rules: write `\"sqlite:PATH\"`"),
+        _ => found.problem(
+            problems,
+            "not a store of rules: write `\"sqlite:PATH\"` or `\"postgres://USER@HOST/DATABASE\"`",
+        ),
     }
     None
 }
@@ -149,4 +160,12 @@ fn report(error: PolicyError, problems: &mut Problems<'_>) {
         (Some(index), key) => format!("policy.rules[{index}].{key}"),
     };
     problems.add(error.span.clone(), key, format!("{}{rule}", error.problem));
+}
+
+/// The database that rules are kept in.
+pub(super) fn address(store: &PolicyStoreConfig) -> Option<&Address> {
+    match store {
+        PolicyStoreConfig::Postgres(address) => Some(address),
+        PolicyStoreConfig::Sqlite(_) => None,
+    }
 }

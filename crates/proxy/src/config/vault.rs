@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use bonafide_openbao::OpenBaoVaultBuilder;
+use bonafide_postgres::Address;
 use bonafide_vault::{KeySpec, Keyring};
 
 use super::openbao;
+use super::postgres;
 use super::problem::{ConfigError, Problems};
 use super::secret::Environment;
 use super::section::{Located, Section};
@@ -32,6 +34,8 @@ pub enum StoreConfig {
     Memory,
     /// An SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Address),
     /// OpenBao or HashiCorp Vault.
     OpenBao(Box<OpenBaoVaultBuilder>),
 }
@@ -82,7 +86,7 @@ pub(super) fn read(
                 .problem(problems, "this is for `store = \"openbao+https://…\"` only: remove it");
             None
         }
-        (None, None) => found.and_then(|found| self::store(&found, file, problems)),
+        (None, None) => found.and_then(|found| self::store(&found, file, environment, problems)),
     };
     let key = section.required(problems, "key", "\"env:BONAFIDE_VAULT_KEY\"");
     let keys = key.and_then(|found| self::keys(&found, file, problems));
@@ -90,18 +94,25 @@ pub(super) fn read(
     Some(VaultConfig { store: store?, keys: keys?, dangerous_unsealed })
 }
 
-fn store(found: &Located<&str>, file: &Path, problems: &mut Problems<'_>) -> Option<StoreConfig> {
+fn store(
+    found: &Located<&str>,
+    file: &Path,
+    environment: &Environment<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<StoreConfig> {
     match found.value.split_once(':') {
         None if found.value == "memory" => return Some(StoreConfig::Memory),
         Some(("sqlite", path)) if !path.is_empty() => {
             return Some(StoreConfig::Sqlite(beside(file, path)));
         }
-        Some(("postgres" | "postgresql", _)) => {
-            found.problem(problems, "this store is not supported yet: write `\"sqlite:PATH\"`");
+        _ if postgres::is_named(found.value) => {
+            let address = postgres::address(found, file, environment, problems);
+            return address.map(StoreConfig::Postgres);
         }
         _ => found.problem(
             problems,
-            "not a store: write `\"memory\"`, `\"sqlite:PATH\"` or `\"openbao+https://HOST:PORT\"`",
+            "not a store: write `\"memory\"`, `\"sqlite:PATH\"`, `\"postgres://USER@HOST/DATABASE\"` or \
+             `\"openbao+https://HOST:PORT\"`",
         ),
     }
     None
@@ -122,5 +133,13 @@ fn keys(found: &Located<&str>, file: &Path, problems: &mut Problems<'_>) -> Opti
             found.problem(problems, with_causes(&error));
             None
         }
+    }
+}
+
+/// The database that credentials are kept in.
+pub(super) fn address(store: &StoreConfig) -> Option<&Address> {
+    match store {
+        StoreConfig::Postgres(address) => Some(address),
+        _ => None,
     }
 }
