@@ -90,6 +90,17 @@ impl Hub {
         let _ = versions.wait_for(|now| *now != version).await;
     }
 
+    /// Waits until nothing was heard of the server for `limit`.
+    pub(crate) async fn deaf(&self, limit: Duration) {
+        let mut heard = Instant::now();
+        while heard.elapsed() < limit {
+            sleep(BEAT).await;
+            if self.hears() {
+                heard = Instant::now();
+            }
+        }
+    }
+
     /// Anything may have changed.
     fn missed(&self) {
         self.each(SharedCache::forget_all);

@@ -20,6 +20,9 @@ use crate::pool::Postgres;
 /// How long to wait before another attempt to read rows that could not be read.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long the server may say nothing before those who watch the rows are told that nobody does.
+const DEAF: Duration = Duration::from_secs(5);
+
 /// How long a change may take, of a hundred thousand rows as well.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -103,8 +106,11 @@ impl PolicyStore for PostgresMapping {
             sleep(RETRY).await;
             return Ok(());
         }
-        self.postgres.listening().mapping_after(self.loaded.load(Ordering::SeqCst)).await;
-        Ok(())
+        let hub = self.postgres.listening();
+        tokio::select! {
+            () = hub.mapping_after(self.loaded.load(Ordering::SeqCst)) => Ok(()),
+            () = hub.deaf(DEAF) => Err(failed(OpenError::Slow { limit: DEAF })),
+        }
     }
 }
 

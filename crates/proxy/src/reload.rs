@@ -83,7 +83,12 @@ impl Reload {
                         sleep(PAUSE).await;
                     }
                 }
-                Event::Unknown => sleep(RETRY).await,
+                // Whether they changed is not known: read them, and say so if that fails too. A revocation must not
+                // wait for ever, nor must a policy that is old pass for new.
+                Event::Unknown => {
+                    sleep(RETRY).await;
+                    self.reload_rules().await;
+                }
             }
         }
     }

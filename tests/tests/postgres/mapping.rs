@@ -118,13 +118,19 @@ pub(crate) async fn outlives_a_server_that_is_away(_: &Server) {
     mapping.add(vec![Mapping::allow("dev", "github")]).await.unwrap();
     gateway.until("github", true, SECOND).await;
     server.stop();
-    sleep(Duration::from_millis(700)).await;
+    // Nobody hears of changes now, and the policy in force does not pass for the newest.
+    let started = Instant::now();
+    while gateway.handle.status().problem.is_none() {
+        assert!(started.elapsed() < Duration::from_secs(30), "nobody says that the policy is old");
+        sleep(Duration::from_millis(100)).await;
+    }
     assert!(gateway.allows("github"));
     server.run();
     let insert =
         "INSERT INTO bonafide.group_tenant_mapping (group_name, tenant) VALUES ('dev', 'jira')";
     connect(&url).await.batch_execute(insert).await.unwrap();
     gateway.until("jira", true, Duration::from_secs(20)).await;
+    assert!(gateway.handle.status().problem.is_none());
 }
 
 /// What the table itself takes and refuses, for people with SQL.
