@@ -1,7 +1,8 @@
 //! Reading secrets: what the cryptography costs, what SQLite costs, and what we add.
 //!
 //! `cargo bench -p bonafide-benches --bench secret` prints medians of interleaved rounds and the ratio to the limit. The
-//! store holds 100,000 users with five secrets each: one for GitHub, three for Jira, one for Slack.
+//! store holds 100,000 users with five secrets each: one for GitHub, three for Jira, one for Slack. At the end, each of them is
+//! read and opened once, to show that the caches do not grow with the users (on Linux).
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops at the first fault")]
 
@@ -49,6 +50,7 @@ fn main() {
     cold("one secret, 2,000 of 100,000 users", &bare, &path, &keyring, &github, first);
     cold("three secrets, one user", &bare, &path, &keyring, jira.get(..1).unwrap(), &names);
     cold("three secrets, 2,000 of 100,000 users", &bare, &path, &keyring, &jira, &names);
+    bounded(&path, &keyring, &names);
 }
 
 fn opening(bare: &Bare, keyring: &Keyring, names: &[SecretName]) {
@@ -62,7 +64,9 @@ fn opening(bare: &Bare, keyring: &Keyring, names: &[SecretName]) {
             Contender::new("aws-lc-rs AES-256-GCM-SIV, key kept", || bare.open(&bare.key)),
             Contender::new("the same, key set up at each call", || bare.open(&bare.set_up())),
             Contender::new("the same, key derived at each call", || bare.open(&bare.derive())),
-            Contender::new("Sealer::check", || sealer.check(owner, name, &sealed).unwrap()),
+            Contender::new("Sealer::check, key at hand", || {
+                sealer.check(owner, name, &sealed).unwrap()
+            }),
         ],
     );
 }
@@ -154,6 +158,29 @@ fn cold(
             }),
         ],
     );
+}
+
+/// Memory in use while more and more users come: it stops growing when the caches are full.
+fn bounded(path: &Path, keyring: &Keyring, names: &[SecretName]) {
+    let (vault, sealer) = (SqliteVault::open(path).unwrap(), Sealer::new(keyring.clone()));
+    let tenant: TenantId = "jira".parse().unwrap();
+    println!("\nresident memory, users read and opened one after the other");
+    for number in 0..=USERS {
+        if number % 20_000 == 0 {
+            println!("  {number:>7} users {:>44}", resident().unwrap_or_default());
+        }
+        let user = user(number % USERS);
+        let owner = Owner::new(&user, &tenant);
+        for (name, record) in names.iter().zip(now(vault.read(owner, names)).unwrap()) {
+            sealer.check(owner, name, record.unwrap().envelope()).unwrap();
+        }
+    }
+}
+
+fn resident() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().to_owned())
 }
 
 /// The cryptography alone, with inputs as long as ours.

@@ -22,9 +22,11 @@ use serde_json::{Value, json};
 
 const ISSUER: &str = "https://idp.example";
 
+type Suite = fn(&Issuer);
+
 fn main() {
     let issuer = Issuer::with_algorithm(ISSUER, Algorithm::Rs256);
-    let suites: [(&str, fn(&Issuer)); 5] = [
+    let suites: [(&str, Suite); 5] = [
         ("first-sight", first_sight),
         ("known", known_token),
         ("garbage", garbage),

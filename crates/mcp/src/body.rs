@@ -1,9 +1,10 @@
 //! The body of what the gateway answers.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -25,13 +26,22 @@ pub struct GatewayBody {
     rest: Option<Incoming>,
     pause: Option<Pause>,
     /// When it ends, whatever is still to come.
-    end: Option<Pin<Box<Sleep>>>,
+    end: Option<End>,
     /// What is done to the events of a stream.
     events: Option<Box<EventRewriter>>,
     /// What takes the place of this body once it is there.
     waiting: Option<Box<Waiting>>,
     /// Free again when all is sent, or nobody is left to send it to.
     place: Option<Box<Place>>,
+}
+
+/// Ready when a stream has to end.
+struct End(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl fmt::Debug for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("End").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -97,10 +107,9 @@ impl GatewayBody {
         self
     }
 
-    /// Ends at `time`, cleanly, if it has not ended by then.
-    pub(crate) fn until(mut self, time: SystemTime) -> Self {
-        let left = time.duration_since(SystemTime::now()).unwrap_or_default();
-        self.end = Some(Box::pin(sleep(left)));
+    /// Ends when `end` is ready, cleanly, if it has not ended by then.
+    pub(crate) fn until(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.end = Some(End(Box::pin(end)));
         self
     }
 }
@@ -112,10 +121,10 @@ impl GatewayBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Self { rest, pause, end, .. } = self;
-        if let Some(end) = end
-            && end.as_mut().poll(cx).is_ready()
+        if let Some(End(ready)) = end
+            && ready.as_mut().poll(cx).is_ready()
         {
-            *rest = None;
+            (*rest, *end) = (None, None);
         }
         let Some(body) = rest else { return Poll::Ready(None) };
         match Pin::new(body).poll_frame(cx) {

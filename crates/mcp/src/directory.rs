@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use bonafide_policy::{Policy, TenantId};
+use bonafide_policy::{Permit, Policy, TenantId};
+use tokio::sync::watch;
 
 use crate::Tenant;
 
@@ -41,22 +42,27 @@ impl Directory {
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
+
+    fn has_made(&self, permit: &Permit) -> bool {
+        permit.is_of(&self.policy) && self.tenants.contains_key(permit.tenant())
+    }
 }
 
 /// The directory in force. Clones share it.
 ///
 /// A request that has [loaded](Self::load) a directory keeps it to its end: it never sees the policy of one and
-/// the tenants of another.
+/// the tenants of another. A standing stream ends when the policy that opened it is replaced.
 #[derive(Debug, Clone, Default)]
 pub struct SharedDirectory {
     current: Arc<ArcSwap<Directory>>,
+    replaced: watch::Sender<()>,
 }
 
 impl SharedDirectory {
     /// Starts with `directory`.
     #[must_use]
     pub fn new(directory: Directory) -> Self {
-        Self { current: Arc::new(ArcSwap::from_pointee(directory)) }
+        Self { current: Arc::new(ArcSwap::from_pointee(directory)), ..Self::default() }
     }
 
     /// The directory in force now. Takes no lock.
@@ -65,8 +71,16 @@ impl SharedDirectory {
         Guard::into_inner(self.current.load())
     }
 
-    /// Puts `directory` in force for every request from now on.
+    /// Puts `directory` in force for every request from now on. Standing streams under another policy end.
     pub fn replace(&self, directory: Directory) {
         self.current.store(Arc::new(directory));
+        self.replaced.send_replace(());
+    }
+
+    /// Returns when the policy in force is no longer the one that made `permit`, or its tenant is gone.
+    pub(crate) async fn outlived(&self, permit: &Permit) {
+        // First, so that no change gets between the look and the wait.
+        let mut replaced = self.replaced.subscribe();
+        while self.load().has_made(permit) && replaced.changed().await.is_ok() {}
     }
 }

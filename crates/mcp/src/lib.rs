@@ -60,7 +60,9 @@
 //!   somebody or ask for another path or method, and every name with an underscore stay here; so does everything under
 //!   the name of a header that a template sets. The query stays here too.
 //! * A body goes on as JSON in UTF-8, whatever the client called it; one that is announced as something else is refused.
-//! * An event stream is passed on event by event. One that was opened with GET ends with the token of its user. A JSON answer of up to 64 KiB is read whole, so that a broken one becomes
+//! * An event stream is passed on event by event. A standing one, opened with GET or by
+//!   `subscriptions/listen`, ends with the token of its user, or when another policy comes into force; the client opens
+//!   another if it still may. A call that runs goes on to its end. A JSON answer of up to 64 KiB is read whole, so that a broken one becomes
 //!   an error that the client can read. A client that leaves ends its request at the backend.
 //! * Redirects are not followed. A backend's 401 is about the credential that we sent, and becomes a request to enter a
 //!   better one. Other statuses and their bodies are passed on.
@@ -92,10 +94,17 @@
 //!
 //! * For a user to whom something of a tenant is closed, every answer is looked at, JSON and event streams, POST and
 //!   GET: whatever has the shape of a list of tools, prompts, resources or templates is filtered. Such answers are asked
-//!   for without compression, and have a limit ([`Limits::filtered_answer`]). What is left goes on byte for byte,
+//!   for without compression, lose `ETag` and the like, and have a limit ([`Limits::filtered_answer`]). What is left goes on byte for byte,
 //!   cursors and unknown members included. A page may come out shorter, or empty, with a cursor to the next.
 //! * In revision 2026-07-28, `cacheScope` becomes `private` in everything that may be kept, for every user: a client that
-//!   serves many must not show one what it keeps for another.
+//!   serves many must not show one what it keeps for another. These answers have the same limit.
+//! * For such a user the methods are those of the specification. Any other, a vendor's or an extension's, is answered with
+//!   `-32601` (404 in revision 2026-07-28, 200 before) and does not reach the backend; a notification is dropped.
+//! * A message names up to 256 resources; one with more is answered with 400.
+//! * Rules are compared with URIs as they are written. For such a user a URI that could be another one is not covered:
+//!   one with dot segments or empty ones, upper-case letters in scheme or host, characters that are encoded without need,
+//!   in lower case or as separators, backslashes, control characters. What a backend takes for the same beyond that
+//!   (`file:/x` and `file:///x`, say) it alone knows: allow the resources that somebody may have, rather than deny others.
 //! * A name that is closed to the user (`tools/call`, `prompts/get`, `resources/read`, `resources/subscribe`,
 //!   `completion/complete`, `subscriptions/listen`) does not reach the backend. A random name takes its place, in body and
 //!   `Mcp-Name`, and the name that the client sent takes the place of that one in the answer.

@@ -21,7 +21,9 @@ pub struct Limits {
     /// its client stays.
     pub pause_time: Duration,
     /// The longest answer, and the longest event of a stream, that is read whole to be filtered, in bytes. A longer one
-    /// is an error. Default: 16 MiB. Answers of which nothing is to be hidden have no limit.
+    /// is an error. Default: 16 MiB. Every answer to a user to whom something of a tenant is closed has this limit; and for
+    /// everybody, in revision 2026-07-28, those that may be kept: the lists, `server/discover`, `resources/read`. Others have
+    /// none.
     pub filtered_answer: usize,
     /// How long a request waits for a credential that its user said they enter (revision 2026-07-28). Then they are
     /// asked again. Default: 60 s.

@@ -11,7 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many requests a user may send to a tenant, and how many may be open at once. Default: any number.
 ///
-/// Each gateway counts by itself: with several, a user may get as many times more.
+/// A request counts from when its user is known and its tenant exists: before its body is read, and though it may be
+/// refused. Each gateway counts by itself: with several, a user may get as many times more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Quotas {

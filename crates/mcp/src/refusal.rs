@@ -31,6 +31,7 @@ pub mod code {
 
     pub(crate) const PARSE_ERROR: i64 = -32700;
     pub(crate) const INVALID_REQUEST: i64 = -32600;
+    pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
     pub(crate) const INVALID_PARAMS: i64 = -32602;
     /// `URLElicitationRequiredError` of revision 2025-11-25; later ones have no such code.
     pub(crate) const URL_ELICITATION_REQUIRED: i64 = -32042;

@@ -83,6 +83,15 @@ impl Permit {
         }
     }
 
+    /// A denial of `tool` for a caller that lets nobody have a tool of such a name, whatever the rules say: one that
+    /// has several spellings, say. Its kind is [`NoRule`](crate::DenialKind::NoRule).
+    #[must_use]
+    pub fn refuse_tool(&self, tool: &str) -> Denial {
+        let Permitted { policy, user, grant } = &*self.inner;
+        let (policy, user, tenant) = (policy.clone(), user.clone(), grant.tenant.clone());
+        Denial::new(policy, user, tenant, Some(tool.into()), Refusal::NoRule)
+    }
+
     /// Whether there is no tool of the tenant that the user may not use, whatever tools it gets.
     #[must_use]
     pub fn covers_all_tools(&self) -> bool {

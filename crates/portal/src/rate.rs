@@ -44,9 +44,11 @@ impl WriteRate {
         {
             return Err(wait);
         }
-        if users.len() < USERS || users.contains_key(user) {
-            users.insert(user.clone(), full);
+        // Who can't be counted has to wait: ten thousand users who all change something are no users.
+        if users.len() >= USERS && !users.contains_key(user) {
+            return Err(PAUSE);
         }
+        users.insert(user.clone(), full);
         Ok(())
     }
 }
@@ -79,7 +81,9 @@ mod tests {
         for number in 0..USERS {
             assert_eq!(rate.count_at(&user(&number.to_string()), now), Ok(()));
         }
-        assert_eq!(rate.count_at(&user("one more"), now + PAUSE), Ok(()));
+        assert_eq!(rate.count_at(&user("one more"), now), Err(PAUSE));
+        assert_eq!(rate.count_at(&user("7"), now), Ok(()));
+        assert_eq!(rate.count_at(&user("one more"), now + PAUSE * 2), Ok(()));
         assert_eq!(rate.full_again.lock().unwrap().len(), 1);
     }
 }

@@ -243,6 +243,15 @@ impl VaultConfig {
         self.open_in(&mut Stores::default())
     }
 
+    /// As [`open`](Self::open), and makes no SQLite file: for what concerns secrets that are stored already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open), and [`StartError::Vault`] if there is no file.
+    pub fn open_existing(self) -> Result<SecretStore, StartError> {
+        self.open_in(&mut Stores::existing())
+    }
+
     fn open_in(self, stores: &mut Stores) -> Result<SecretStore, StartError> {
         let vault: Arc<dyn Vault> = match self.store {
             StoreConfig::Memory => {

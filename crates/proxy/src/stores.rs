@@ -10,9 +10,16 @@ use bonafide_sqlite::{OpenError, SqliteFile};
 pub(crate) struct Stores {
     sqlite: Vec<SqliteFile>,
     postgres: Vec<Postgres>,
+    /// A file that is not there is an error.
+    existing: bool,
 }
 
 impl Stores {
+    /// For what makes sense only with a file that is there already.
+    pub(crate) fn existing() -> Self {
+        Self { existing: true, ..Self::default() }
+    }
+
     /// The SQLite file at `path`.
     pub(crate) fn sqlite(&mut self, path: &Path) -> Result<SqliteFile, OpenError> {
         // By the name that an open file has. One that is not there yet cannot be open.
@@ -21,7 +28,16 @@ impl Stores {
         if let Some(file) = open {
             return Ok(file.clone());
         }
+        if self.existing {
+            // Without opening it, which could cost another handle its locks.
+            std::fs::metadata(path)
+                .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+        }
         let file = SqliteFile::open(path)?;
+        if real.is_none() {
+            // A volume that was not mounted, or a path with a mistake in it, looks just like a first start.
+            tracing::warn!(path = %file.path().display(), "there was no such database: made an empty one");
+        }
         self.sqlite.push(file.clone());
         Ok(file)
     }
@@ -54,6 +70,17 @@ impl Stores {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_must_be_there_is_not_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bonafide.db");
+        let refused = Stores::existing().sqlite(&path);
+        assert!(matches!(refused, Err(OpenError::File { .. })), "{refused:?}");
+        assert!(!path.exists());
+        Stores::default().sqlite(&path).unwrap();
+        Stores::existing().sqlite(&path).unwrap();
+    }
 
     #[cfg(unix)]
     #[test]

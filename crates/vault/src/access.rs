@@ -168,7 +168,7 @@ impl UserVault<'_> {
             let valid = record.filter(|record| !record.is_expired(|| self.store.now()));
             let opened = valid.map(|record| {
                 let value = opener.open(name, record.envelope())?;
-                Ok(Opened { value, envelope: record.envelope().clone() })
+                Ok(Opened { value, envelope: record.into_envelope() })
             });
             values.push(opened.transpose().map_err(|source| sealed(name, source))?);
         }

@@ -102,6 +102,7 @@ mod seal_tests;
 mod secrets;
 mod state;
 mod system_keyring;
+mod user_keys;
 mod vault;
 mod weak;
 

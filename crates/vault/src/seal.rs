@@ -1,6 +1,7 @@
 //! Sealing and opening.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -13,6 +14,7 @@ use crate::key::KeyId;
 use crate::keyring::{Keyring, RootKey};
 use crate::name::SecretName;
 use crate::owner::Owner;
+use crate::user_keys::UserKeys;
 
 /// The longest value that is sealed, in bytes.
 pub const MAX_SECRET_LEN: usize = 64 * 1024;
@@ -25,6 +27,8 @@ pub const MAX_SECRET_LEN: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Sealer {
     keyring: Keyring,
+    /// The keys that were derived from this keyring, and no other.
+    keys: Arc<UserKeys>,
     /// Whether values are sealed, and only what is sealed opens.
     seals: bool,
 }
@@ -84,17 +88,17 @@ impl Sealer {
     /// A sealer that uses the keys of `keyring`.
     #[must_use]
     pub fn new(keyring: Keyring) -> Self {
-        Self { keyring, seals: true }
+        Self { keyring, keys: Arc::new(UserKeys::new()), seals: true }
     }
 
     /// One that seals nothing, and opens what is not sealed besides what is.
     pub(crate) fn unsealing(keyring: Keyring) -> Self {
-        Self { keyring, seals: false }
+        Self { seals: false, ..Self::new(keyring) }
     }
 
     /// The same with other keys.
     pub(crate) fn with_keyring(&self, keyring: Keyring) -> Self {
-        Self { keyring, ..*self }
+        Self { seals: self.seals, ..Self::new(keyring) }
     }
 
     /// Whether `envelope` is as this would seal it: with the newest key.
@@ -143,9 +147,8 @@ impl Sealer {
             _ if !self.seals => return Ok(Envelope::from_unsealed(text)),
             _ => {}
         }
-        let mut key =
-            OwnerKey::new(self.keyring.sealing(), owner).map_err(|_| SealError::Crypto)?;
-        key.seal(nonce, name, value)
+        let key = self.owner_key(self.keyring.sealing(), owner);
+        key.map_err(|_| SealError::Crypto)?.seal(nonce, name, value)
     }
 
     /// What another program may have sealed.
@@ -156,7 +159,7 @@ impl Sealer {
         name: &SecretName,
         value: &[u8],
     ) -> Result<Envelope, SealError> {
-        let key = OwnerKey::new(self.keyring.sealing(), owner);
+        let key = self.owner_key(self.keyring.sealing(), owner);
         key.map_err(|_| SealError::Crypto)?.seal([7; NONCE_LEN], name, value)
     }
 
@@ -185,9 +188,14 @@ impl Sealer {
         self.seal(owner, name, &value).ok()
     }
 
-    /// Opens the secrets of one owner, and derives each key once.
+    /// Opens the secrets of one owner, and looks for each key once.
     pub(crate) fn opener<'a>(&'a self, owner: Owner<'a>) -> Opener<'a> {
         Opener { sealer: self, owner, key: None }
+    }
+
+    fn owner_key(&self, root: &RootKey, owner: Owner<'_>) -> Result<OwnerKey, OpenError> {
+        let key = self.keys.key(root, owner.user()).map_err(|_| OpenError::Crypto)?;
+        Ok(OwnerKey { id: root.id(), key, data: AssociatedData::new(root.id(), owner) })
     }
 }
 
@@ -215,7 +223,7 @@ impl Opener<'_> {
             _ => {
                 let root =
                     self.sealer.keyring.opening(id).ok_or(OpenError::UnknownKey { key: id })?;
-                OwnerKey::new(root, self.owner)?
+                self.sealer.owner_key(root, self.owner)?
             }
         };
         self.key.insert(key).open(name, envelope)
@@ -225,16 +233,11 @@ impl Opener<'_> {
 /// The key and the associated data of one owner under one master key.
 struct OwnerKey {
     id: KeyId,
-    key: LessSafeKey,
+    key: Arc<LessSafeKey>,
     data: AssociatedData,
 }
 
 impl OwnerKey {
-    fn new(root: &RootKey, owner: Owner<'_>) -> Result<Self, OpenError> {
-        let key = root.user_key(owner.user()).map_err(|_| OpenError::Crypto)?;
-        Ok(Self { id: root.id(), key, data: AssociatedData::new(root.id(), owner) })
-    }
-
     fn seal(
         &mut self,
         nonce: [u8; NONCE_LEN],

@@ -139,6 +139,10 @@ impl Record {
         &self.envelope
     }
 
+    pub(crate) fn into_envelope(self) -> Envelope {
+        self.envelope
+    }
+
     /// When the value was set, in seconds since the start of 1970.
     #[must_use]
     pub fn unix_seconds(&self) -> u64 {

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test stops there")]
 
+use std::fs::{self, OpenOptions};
 use std::io::{self, BufReader, Write};
 
 use bonafide_claims::UserId;
 use bonafide_vault::admin::{
-    self, ExportPosition, ImportReport, TransferError, export_position, import, verify,
+    self, ExistingFile, ExportPosition, ImportReport, TransferError, export_position, import,
+    verify,
 };
 use bonafide_vault::{Keyring, MasterKey, MemoryVault, Owner, Record, Sealer, SecretName, Vault};
 use secrecy::SecretString;
@@ -151,6 +153,32 @@ async fn an_import_refuses_lines_that_are_none() {
         assert_eq!(found, line);
         assert!(!format!("{error} {error:?}").contains("canary"));
         assert_eq!(there.scan(None, 10).await.unwrap().len() as u64, kept);
+    }
+}
+
+#[tokio::test]
+async fn goes_on_with_nothing_but_an_export() {
+    let directory = tempfile::tempdir().unwrap();
+    let vault = filled(&sealer(), 3).await;
+    let path = directory.path().join("export");
+    let go_on = || admin::export_to_file(&vault, &path, ExistingFile::GoOn, |_| {});
+    assert_eq!(go_on().await.unwrap().rows, 3);
+    let whole = fs::read(&path).unwrap();
+    // Cut off before, in and at the end of the first line.
+    for len in [0, 1, whole.iter().position(|byte| *byte == b'\n').unwrap()] {
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(len as u64).unwrap();
+        assert_eq!(go_on().await.unwrap().rows, 3, "{len}");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+    for other in ["a token without the end of its line", "{", "{\"bonafide_vault_export\":2} "] {
+        fs::write(&path, other).unwrap();
+        let result = go_on().await;
+        if other == "{" {
+            result.unwrap();
+            continue;
+        }
+        assert!(matches!(result, Err(TransferError::NotAnExport { .. })), "{other}: {result:?}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), other);
     }
 }
 

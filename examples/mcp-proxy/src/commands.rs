@@ -48,7 +48,7 @@ pub(crate) async fn explain(
     let config = Config::load(file, &Environment::of_process())?;
     let tenant: TenantId = tenant.parse()?;
     let user = verify(&config, token_file).await?;
-    let policy = PolicyAdmin::open(config.policy)?.policy().await?;
+    let policy = PolicyAdmin::open_existing(config.policy)?.policy().await?;
     let explanation = policy.explain(&user, &tenant, tool);
     println!("{explanation}");
     Ok(if explanation.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })

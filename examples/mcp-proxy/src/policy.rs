@@ -102,15 +102,24 @@ pub(crate) struct Row {
 
 impl Config {
     fn open(&self) -> Result<PolicyAdmin> {
-        Ok(PolicyAdmin::open(PolicyConfig::load(&self.file, &Environment::of_process())?)?)
+        Ok(PolicyAdmin::open(self.load()?)?)
+    }
+
+    /// Without making a database where there is none: an empty one would look like the right one.
+    fn open_existing(&self) -> Result<PolicyAdmin> {
+        Ok(PolicyAdmin::open_existing(self.load()?)?)
+    }
+
+    fn load(&self) -> Result<PolicyConfig> {
+        Ok(PolicyConfig::load(&self.file, &Environment::of_process())?)
     }
 }
 
 pub(crate) async fn run(command: Command) -> Result<ExitCode> {
     match command {
-        Command::List { config, csv } => list(&config.open()?.rows().await?, csv),
+        Command::List { config, csv } => list(&config.open_existing()?.rows().await?, csv),
         Command::Add { config, row } => add(&config.open()?, *row).await,
-        Command::Remove { config, rows } => remove(&config.open()?, rows).await,
+        Command::Remove { config, rows } => remove(&config.open_existing()?, rows).await,
         Command::Import { config, rows, replace } => import(&config.open()?, &rows, replace).await,
         Command::Lint { config, token_file, groups_file } => {
             lint(&config, &token_file, groups_file.as_deref()).await
@@ -198,10 +207,10 @@ async fn in_force(admin: &PolicyAdmin) -> Result<ExitCode> {
 }
 
 async fn lint(config: &Config, tokens: &[PathBuf], groups: Option<&Path>) -> Result<ExitCode> {
-    let known = PolicyConfig::load(&config.file, &Environment::of_process())?.tenants;
+    let known = config.load()?.tenants;
     let seen = seen(&config.file, tokens, groups).await?;
     let linter = Linter::new().with_tenants(known).with_seen_groups(seen);
-    let findings = linter.lint(&config.open()?.policy().await?);
+    let findings = linter.lint(&config.open_existing()?.policy().await?);
     for finding in &findings {
         println!("{finding}");
     }
@@ -239,7 +248,7 @@ async fn test(config: &Config, tests: &Path) -> Result<ExitCode> {
     if tests.is_empty() {
         bail!("there is no test: add `[[tests]]`");
     }
-    let report = tests.run(&config.open()?.policy().await?);
+    let report = tests.run(&config.open_existing()?.policy().await?);
     println!("{report}");
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -72,7 +72,11 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
             "the vault is in the memory of the proxy: there is nothing that this command could reach"
         );
     }
-    let store = config.open()?;
+    // An import may be the first thing that a store gets. All else would find nothing, and call that well.
+    let store = match command {
+        Command::Import { .. } => config.open()?,
+        _ => config.open_existing()?,
+    };
     let (vault, sealer) = (&**store.vault(), &*store.sealer());
     let mut progress = Progress::default();
     let good = match command {

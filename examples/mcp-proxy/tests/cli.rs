@@ -153,7 +153,9 @@ fn policy_changes_rows_and_says_what_it_did() {
 
     let add = ["add", "--group", "Dev Team", "--tenant", "github"];
     let ok = |out: &str| (Some(0), out.to_owned(), String::new());
-    assert_eq!(policy(&add), ok("mapping:1 added\n"));
+    let (code, out, warned) = policy(&add);
+    assert_eq!((code, &*out), (Some(0), "mapping:1 added\n"));
+    assert!(warned.contains("made an empty one"), "{warned}");
     assert_eq!(policy(&add), ok("mapping:1 was there already\n"));
     let deny = [&add[..], &["--deny", "--tools", "delete_*", "--note", "by, request"]].concat();
     assert_eq!(policy(&deny), ok("mapping:2 added\n"));
@@ -197,6 +199,11 @@ fn policy_lint_and_test_look_at_the_rules_of_file_and_database() {
         let output = run(&[&["policy", "lint", "--config", &file], arguments].concat());
         (output.status.code(), text(&output.stdout))
     };
+    // A database that is not there is no empty one, and is not made by looking.
+    let database = directory.path().join("bonafide.db");
+    assert_eq!(lint(&[]), (Some(1), String::new()));
+    assert!(!database.exists());
+    drop(bonafide::sqlite::SqliteFile::open(&database).unwrap());
     assert_eq!(lint(&[]), (Some(0), String::new()));
     let seen = directory.path().join("seen");
     fs::write(&seen, "mcp-github\nother\n").unwrap();
@@ -400,6 +407,12 @@ fn commands_for_the_vault_need_the_vault_and_nothing_else() {
     };
     // A secret that this shell does not have.
     let elsewhere = "\n[portal]\nclient_id = \"b\"\nclient_secret = \"env:NOT_HERE\"\n";
+    // A vault that is not there is no empty one, and is not made by looking.
+    let database = directory.path().join("bonafide.db");
+    let (code, out, err) = verify(&format!("{good}{elsewhere}"));
+    assert!(code == 1 && out.is_empty() && err.contains("bonafide.db` cannot be opened"), "{err}");
+    assert!(!database.exists());
+    drop(bonafide::sqlite::SqliteFile::open(&database).unwrap());
     assert_eq!(verify(&format!("{good}{elsewhere}")).1, "0 open, 0 refused\n");
     for (from, to, expected) in [
         ("sqlite:bonafide.db", "memory", "the vault is in the memory of the proxy"),

@@ -132,3 +132,21 @@ async fn a_sink_that_is_stuck_holds_up_no_request_and_what_it_loses_is_counted()
     drop(let_go);
     assert!(audit.flush(SOON));
 }
+
+#[tokio::test]
+async fn a_name_that_no_rule_is_compared_with_is_written_down_as_denied() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.jsonl");
+    let (_backend, world, audit) = world(JsonLines::open(&path).unwrap(), 100).await;
+    let alice = world.user("alice", &["github"]);
+    world.store(&alice, "github", CANARY).await;
+    for uri in ["file:///a", "file:///a/../b"] {
+        let read = json!({ "jsonrpc": "2.0", "id": 7, "method": "resources/read", "params": { "uri": uri } });
+        world.request(Method::POST, "github", &alice).json(&read).send().await.unwrap();
+    }
+    assert!(audit.flush(SOON));
+    let found = lines(&path);
+    let found: Vec<_> = found.iter().map(|line| (&line["tool"], &line["outcome"])).collect();
+    let (plain, other) = (json!("resources/file:///a"), json!("resources/file:///a/../b"));
+    assert_eq!(found, [(&plain, &json!("allowed")), (&other, &json!("denied"))]);
+}

@@ -118,8 +118,7 @@ async fn the_message_goes_on_as_it_came() {
     let world = World::start(&[("t", backend.url())], Limits::default()).await;
     let alice = world.user("alice", &["t"]);
     world.store(&alice, "t", "key").await;
-    let body =
-        "{ \"jsonrpc\":\"2.0\", \"method\":\"notifications/x\",\n \"params\":{\"z\":1,\"a\":1.0} }";
+    let body = "{ \"jsonrpc\":\"2.0\", \"method\":\"notifications/progress\",\n \"params\":{\"z\":1,\"a\":1.0} }";
     let request = world
         .request(Method::POST, "t", &alice)
         .header("content-type", "application/json")

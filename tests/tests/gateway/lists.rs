@@ -6,7 +6,7 @@ use bonafide_headers::Templates;
 use bonafide_mcp::{Directory, Limits, Tenant};
 use bonafide_policy::{Policy, Rule};
 use bonafide_testkit::{McpBackend, User};
-use bonafide_tests::{RawBackend, World, call};
+use bonafide_tests::{RawBackend, World, call, capture_log};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -275,4 +275,101 @@ async fn prompts_and_resources_need_a_rule_of_their_own() {
         json!({ "jsonrpc": "2.0", "id": 7, "method": "prompts/get", "params": { "name": 5 } });
     let response = world.request(Method::POST, "t", &alice).json(&nameless).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_uri_with_another_spelling_is_not_covered() {
+    let listed = r#"{"jsonrpc":"2.0","id":7,"result":{"resources":[
+        {"uri":"file:///pub/a"},{"uri":"file:///pub/../secret"},{"uri":"FILE:///pub/secret"}]}}"#;
+    let (backend, world, alice) = raw(http(JSON, listed), Limits::default()).await;
+    restrict(&world, &backend, &["resources/file:///pub/*"]);
+    let list = json!({ "jsonrpc": "2.0", "id": 7, "method": "resources/list" });
+    let response = world.request(Method::POST, "t", &alice).json(&list).send().await.unwrap();
+    let text = response.text().await.unwrap();
+    assert!(text.contains("file:///pub/a") && !text.contains("secret"), "{text}");
+    for uri in ["file:///pub/../secret", "file:///pub/%2E%2E/secret", "file:///pub/%73ecret"] {
+        let before = backend.seen().len();
+        modern(&world, &alice, "resources/read", json!({ "uri": uri })).send().await.unwrap();
+        let seen = backend.seen().split_off(before);
+        assert!(seen.contains("resources/read") && !seen.contains("ecret"), "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_denies_a_uri_holds_for_other_spellings_of_it() {
+    let (backend, world, alice) = raw(http(JSON, TOOLS), Limits::default()).await;
+    let allow = Rule::allow("all").with_groups(["g-t"]).with_tenants(["t"]);
+    let deny = Rule::deny("no").with_tenants(["t"]).with_tools(["resources/file:///secret/*"]);
+    let policy = Policy::builder().with_rule(allow).with_rule(deny).build().unwrap();
+    let directory = world.directory.load();
+    world.directory.replace(Directory::new(directory.tenants().cloned(), policy));
+    for uri in ["FILE:///secret/x", "file:///%73ecret/x", "file:///a/../secret/x"] {
+        let before = backend.seen().len();
+        modern(&world, &alice, "resources/read", json!({ "uri": uri })).send().await.unwrap();
+        let seen = backend.seen().split_off(before);
+        assert!(seen.contains("resources/read") && !seen.contains("ecret"), "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_names_so_much_and_no_more() {
+    let log = capture_log();
+    let (backend, world, alice) = raw(http(JSON, TOOLS), Limits::default()).await;
+    restrict(&world, &backend, &["read_*"]);
+    for (count, status) in [(256, StatusCode::OK), (257, StatusCode::BAD_REQUEST)] {
+        let before = backend.seen().len();
+        let uris: Vec<String> = (0..count).map(|number| format!("docs://{number}")).collect();
+        let params = json!({ "notifications": { "resourceSubscriptions": uris } });
+        let listen = modern(&world, &alice, "subscriptions/listen", params);
+        let response = listen.send().await.unwrap();
+        assert_eq!(response.status(), status, "{count}");
+        if status == StatusCode::BAD_REQUEST {
+            let body: Value = response.json().await.unwrap();
+            assert_eq!(body["error"]["code"], -32602);
+            assert!(body["error"]["message"].as_str().unwrap().contains("256"), "{body}");
+            assert_eq!(backend.seen().len(), before);
+        }
+    }
+    // One line for all of them.
+    assert_eq!(log.text().matches("names=256").count(), 1);
+}
+
+#[tokio::test]
+async fn a_method_that_nobody_knows_is_not_for_a_user_of_some_tools() {
+    let (backend, world, alice) = raw(http(JSON, TOOLS), Limits::default()).await;
+    let before = backend.seen().len();
+    let vendor = json!({ "jsonrpc": "2.0", "id": 7, "method": "vendor/run", "params": { "name": "delete_all" } });
+    let old = world.request(Method::POST, "t", &alice).json(&vendor).send().await.unwrap();
+    let new = modern(&world, &alice, "vendor/run", json!({})).send().await.unwrap();
+    for (response, status) in [(old, StatusCode::OK), (new, StatusCode::NOT_FOUND)] {
+        assert_eq!(response.status(), status);
+        let body: Value = response.json().await.unwrap();
+        assert_eq!((&body["id"], &body["error"]["code"]), (&7.into(), &(-32601).into()));
+    }
+    let told = json!({ "jsonrpc": "2.0", "method": "notifications/vendor" });
+    let response = world.request(Method::POST, "t", &alice).json(&told).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    assert_eq!(backend.seen().len(), before);
+    // What the specification has goes on, and so does everything of a user of all tools.
+    let ping = json!({ "jsonrpc": "2.0", "id": 7, "method": "ping" });
+    world.request(Method::POST, "t", &alice).json(&ping).send().await.unwrap();
+    assert!(backend.seen().contains("ping"));
+    world.open("t");
+    world.request(Method::POST, "t", &alice).json(&vendor).send().await.unwrap();
+    assert!(backend.seen().contains("vendor/run"));
+}
+
+#[tokio::test]
+async fn what_tells_of_the_whole_list_does_not_come_with_a_part_of_it() {
+    let head = "content-type: application/json\r\netag: \"whole\"\r\nlast-modified: whole\r\n\
+        content-digest: whole\r\nrepr-digest: whole\r\nx-kept: 1\r\n";
+    let (_backend, world, alice) = raw(http(head, TOOLS), Limits::default()).await;
+    let list = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list" });
+    let response = world.request(Method::POST, "t", &alice).json(&list).send().await.unwrap();
+    let headers = response.headers().clone();
+    assert_eq!(headers["x-kept"], "1");
+    assert!(
+        !headers.values().any(|value| value.to_str().unwrap().contains("whole")),
+        "{headers:?}"
+    );
 }

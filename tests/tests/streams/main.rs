@@ -8,17 +8,18 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
-use bonafide_mcp::Limits;
+use bonafide_mcp::{Directory, Limits};
 use bonafide_testkit::Server;
 use bonafide_tests::{RawBackend, World};
 use reqwest::{Method, StatusCode};
+use serde_json::json;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
@@ -118,6 +119,62 @@ async fn a_client_that_leaves_a_stream_ends_it_at_the_backend() {
     timeout(SOON, response.chunk()).await.unwrap().unwrap().unwrap();
     drop(response);
     timeout(SOON, events.send.closed()).await.expect("the backend goes on sending to nobody");
+}
+
+/// The requests whose answers stand until somebody ends them, and a call, which ends by itself.
+fn streams(world: &World, user: &bonafide_testkit::User) -> [(reqwest::RequestBuilder, bool); 3] {
+    let listen = json!({ "jsonrpc": "2.0", "id": 7, "method": "subscriptions/listen", "params": {
+        "notifications": { "toolsListChanged": true } } });
+    [
+        (world.request(Method::GET, "t", user), true),
+        (world.request(Method::POST, "t", user).json(&listen), true),
+        (world.call("t", user, "whoami"), false),
+    ]
+}
+
+async fn ends(response: &mut reqwest::Response, within: Duration) -> bool {
+    timeout(within, response.chunk()).await.is_ok_and(|chunk| chunk.unwrap().is_none())
+}
+
+#[tokio::test]
+async fn a_standing_stream_ends_with_the_token_and_a_call_does_not() {
+    for index in 0..3 {
+        let events = Events::start().await;
+        let (world, alice) = world(events.url()).await;
+        // Clocks may differ by a minute: three seconds are left.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let alice = alice.with_claim("exp", (now - 57).into());
+        let [get, listen, call] = streams(&world, &alice);
+        let (request, standing) = [get, listen, call].into_iter().nth(index).unwrap();
+        let mut response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        events.send.send("data: {}\n\n".into()).await.unwrap();
+        assert!(timeout(SOON, response.chunk()).await.unwrap().unwrap().is_some());
+        assert_eq!(ends(&mut response, SOON).await, standing, "{index}");
+        if standing {
+            timeout(SOON, events.send.closed()).await.expect("the backend goes on");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_standing_stream_ends_with_the_policy_and_a_call_does_not() {
+    for index in 0..3 {
+        let events = Events::start().await;
+        let (world, alice) = world(events.url()).await;
+        let [get, listen, call] = streams(&world, &alice);
+        let (request, standing) = [get, listen, call].into_iter().nth(index).unwrap();
+        let mut response = request.send().await.unwrap();
+        events.send.send("data: {}\n\n".into()).await.unwrap();
+        assert!(timeout(SOON, response.chunk()).await.unwrap().unwrap().is_some());
+        // Nothing is new in this one.
+        let same = world.directory.load();
+        let tenants = same.tenants().cloned();
+        world.directory.replace(Directory::new(tenants, same.policy().clone()));
+        assert!(!ends(&mut response, Duration::from_millis(200)).await, "{index}");
+        world.directory.replace(Directory::default());
+        assert_eq!(ends(&mut response, Duration::from_secs(1)).await, standing, "{index}");
+    }
 }
 
 #[tokio::test]

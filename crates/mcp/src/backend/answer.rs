@@ -18,6 +18,20 @@ use crate::{BodyError, GatewayBody, Limits};
 /// longer one is passed on as it comes.
 const CHECKED_JSON: usize = 64 * 1024;
 
+/// Tell which bytes a body has, or when they changed.
+const OF_THE_ORIGINAL: [&str; 10] = [
+    "accept-ranges",
+    "content-digest",
+    "content-md5",
+    "content-range",
+    "digest",
+    "etag",
+    "last-modified",
+    "repr-digest",
+    "signature",
+    "signature-input",
+];
+
 /// What became of a call.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -96,6 +110,10 @@ async fn rewrite(
         return Answer::Garbage("an encoding that was not asked for");
     }
     headers.remove(header::CONTENT_LENGTH);
+    // They speak of what the backend sent: of hidden things too.
+    for name in OF_THE_ORIGINAL {
+        headers.remove(name);
+    }
     let limit = limits.filtered_answer;
     let media_type = media_type(headers);
     if media_type.as_deref() == Some("text/event-stream") {

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use bonafide_policy::Permit;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use super::endpoint::{Refused, invalid_message, unable};
 use super::metrics::Outcome;
+use crate::GatewayBody;
 use crate::json::Edits;
-use crate::message::{Message, MessageError, Named, NamedKind, named};
+use crate::message::{Kind, Message, MessageError, Named, NamedKind, is_known, named};
 use crate::refusal::{code, error};
 use crate::rewrite::Probe;
 use crate::standard_headers::check_standard_headers;
@@ -21,7 +22,13 @@ pub(super) struct Authorized {
     pub(super) body: Bytes,
     pub(super) probes: Vec<Probe>,
     /// The names that were decided about one by one, as the policy knows them.
-    pub(super) decided: Vec<String>,
+    pub(super) decided: Vec<Decided>,
+}
+
+/// A name, and whether a rule can be compared with it. If not, it is denied.
+pub(super) struct Decided {
+    pub(super) name: String,
+    pub(super) comparable: bool,
 }
 
 /// Checks that the headers say the same as the body, and decides about everything that the message names.
@@ -41,6 +48,9 @@ pub(super) fn authorize(
     if permit.covers_all_tools() && all_tools {
         return Ok(Authorized { body: body.clone(), ..Authorized::default() });
     }
+    if message.kind != Kind::Response && !is_known(&message.method) {
+        return Err(unknown_method(permit, message));
+    }
     let refuse = |refusal: MessageError| invalid_message(id, &refusal);
     let text = std::str::from_utf8(body).map_err(|_| refuse(MessageError::Syntax))?;
     let named = named(&message.method, text).map_err(refuse)?;
@@ -48,12 +58,11 @@ pub(super) fn authorize(
         named.iter().filter(|named| !named.kind.is_allowed(permit, &named.name)).collect();
     let mut edits = Edits::new(text);
     let mut probes = Vec::new();
+    if let Some(first) = denied.first() {
+        let (tenant, kind, names) = (permit.tenant().as_str(), first.kind.as_str(), denied.len());
+        tracing::info!(tenant, kind, names, "denied by name");
+    }
     for named in denied {
-        tracing::info!(
-            tenant = permit.tenant().as_str(),
-            kind = named.kind.as_str(),
-            "denied by name"
-        );
         let probe = Probe::new(named).map_err(|failure| unable(id, &failure))?;
         probe.ask(named, &mut edits);
         probes.push(probe);
@@ -62,6 +71,28 @@ pub(super) fn authorize(
         Cow::Borrowed(_) => body.clone(),
         Cow::Owned(changed) => changed.into(),
     };
-    let decided = named.iter().map(|named| named.kind.policy_name(&named.name)).collect();
+    let decide = |named: &Named<'_>| Decided {
+        name: named.kind.policy_name(&named.name),
+        comparable: named.kind.is_comparable(&named.name),
+    };
+    let decided = named.iter().map(decide).collect();
     Ok(Authorized { body, probes, decided })
+}
+
+/// What a server says that has no such method, which is no more than this user's permit says. One that would not be
+/// answered is dropped.
+fn unknown_method(permit: &Permit, message: &Message<'_>) -> Refused {
+    tracing::info!(tenant = permit.tenant().as_str(), "denied an unknown method");
+    if message.kind == Kind::Notification {
+        let mut response = Response::new(GatewayBody::default());
+        *response.status_mut() = StatusCode::ACCEPTED;
+        return Refused::new(Outcome::Denied, response);
+    }
+    // Until revision 2025-11-25, 404 says that the session is over.
+    let status = match message.params.protocol_version {
+        Some(_) => StatusCode::NOT_FOUND,
+        None => StatusCode::OK,
+    };
+    let response = error(status, message.id.as_ref(), code::METHOD_NOT_FOUND, "Method not found");
+    Refused::new(Outcome::Denied, response)
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::Shared;
-use super::authorize::{Authorized, authorize};
+use super::authorize::{Authorized, Decided, authorize};
 use super::forward::Exchange;
 use super::held::Held;
 use super::metrics::{Metrics, Outcome};
@@ -106,6 +106,8 @@ impl Shared {
         let tenant = tenant
             .and_then(|tenant| directory.tenant(tenant.as_str()))
             .ok_or_else(|| Refused::new(Outcome::NotFound, not_found()))?;
+        // Before anything is read or written down for this user: what is refused counts too.
+        let place = self.enter(&user, tenant.id())?.map(Box::new);
         let body = match parts.method {
             Method::POST => {
                 read_body(body, self.limits.request_body, self.limits.request_time).await?
@@ -144,7 +146,6 @@ impl Shared {
         let id = message.as_ref().and_then(|message| message.id.as_ref());
         let session = self.open_session(&permit, &mut parts.headers, id)?;
         let url = session || message.as_ref().is_some_and(Message::declares_url);
-        let place = self.enter(&permit, id)?.map(Box::new);
         let rendered = self.render(&permit, tenant, id).await?;
         if Self::has_to_wait(&rendered, retry.as_ref())
             && let (Some(message), Some(retry)) = (&message, retry)
@@ -213,19 +214,21 @@ impl Shared {
         if decided.is_empty() {
             self.trail.permitted(permit, message.and_then(Message::tool), &parts.extensions);
         }
-        for name in decided {
-            self.trail.permitted(permit, Some(name), &parts.extensions);
+        for Decided { name, comparable } in decided {
+            if *comparable {
+                self.trail.permitted(permit, Some(name), &parts.extensions);
+            } else {
+                self.trail.denied(&permit.refuse_tool(name), &parts.extensions);
+            }
         }
         authorized
     }
 
     /// A place among the requests that the user has open.
-    fn enter(&self, permit: &Permit, id: Option<&Value>) -> Result<Option<Place>, Refused> {
-        let entered = self.meter.enter(permit.user().id(), permit.tenant(), Instant::now());
-        entered.map_err(|wait| {
-            let text =
-                format!("too many requests to `{}`: wait a little", permit.tenant().as_str());
-            let mut response = error(StatusCode::TOO_MANY_REQUESTS, id, code::TOO_MANY, &text);
+    fn enter(&self, user: &VerifiedUser, tenant: &TenantId) -> Result<Option<Place>, Refused> {
+        self.meter.enter(user.id(), tenant, Instant::now()).map_err(|wait| {
+            let text = format!("too many requests to `{}`: wait a little", tenant.as_str());
+            let mut response = error(StatusCode::TOO_MANY_REQUESTS, None, code::TOO_MANY, &text);
             // In whole seconds, rounded up (RFC 9110, section 10.2.3).
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
@@ -269,7 +272,9 @@ impl Shared {
 pub(super) fn invalid_message(id: Option<&Value>, refusal: &MessageError) -> Refused {
     let code = match refusal {
         MessageError::Syntax => code::PARSE_ERROR,
-        MessageError::NoToolName | MessageError::NoName => code::INVALID_PARAMS,
+        MessageError::NoToolName | MessageError::NoName | MessageError::TooManyNames => {
+            code::INVALID_PARAMS
+        }
         _ => code::INVALID_REQUEST,
     };
     let response = error(StatusCode::BAD_REQUEST, id, code, &refusal.to_string());

@@ -6,6 +6,7 @@ use bonafide_policy::Permit;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use tokio::time::timeout;
 
 use super::Shared;
 use super::credential::{Rendered, Used};
@@ -91,10 +92,9 @@ impl Shared {
         };
         let (mut parts, answer) = read_answer(expected, response, &self.limits, rewriter).await;
         let body = match answer {
-            // A standing stream ends with the token that it was opened with; the client opens another.
-            Answer::Passed(body) if method == Method::GET => {
-                let expires = permit.user().expires_at();
-                body.until(expires.checked_add(LEEWAY).unwrap_or(expires))
+            Answer::Passed(body) if method == Method::GET => body.until(self.end(permit)),
+            Answer::Passed(body) if message.is_some_and(Message::is_subscription) => {
+                body.until(self.end(permit))
             }
             Answer::Passed(body) => body,
             Answer::CredentialRefused => {
@@ -122,6 +122,19 @@ impl Shared {
         *response.status_mut() = parts.status;
         *response.headers_mut() = parts.headers;
         Ok(response)
+    }
+
+    /// Ready when a standing stream has to end: with the token that it was opened with, or with the policy that let it be
+    /// opened. The client opens another, if it still may.
+    fn end(&self, permit: &Permit) -> impl Future<Output = ()> + Send + 'static {
+        let (directory, permit) = (self.directory.clone(), permit.clone());
+        let expires = permit.user().expires_at();
+        let expires = expires.checked_add(LEEWAY).unwrap_or(expires);
+        let left = expires.duration_since(SystemTime::now()).unwrap_or_default();
+        async move {
+            // Either will do.
+            let _ = timeout(left, directory.outlived(&permit)).await;
+        }
     }
 }
 

@@ -64,7 +64,7 @@ impl Trail {
         self.record(decision, request);
     }
 
-    /// The user may not use the tenant.
+    /// The user may not use the tenant, or the tool that the denial is about.
     pub(super) fn denied(&self, denial: &Denial, request: &Extensions) {
         if self.audit.is_some() {
             self.record(Decision::denied(denial, SystemTime::now()), request);

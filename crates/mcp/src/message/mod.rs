@@ -3,10 +3,12 @@
 //! The body goes to the backend as it came, so we must read it as every backend would, or not at all: a member
 //! that is there twice, or in another case (Go's decoder takes `Method` for `method`), is refused.
 
+mod method;
 mod named;
 mod parse;
 #[cfg(test)]
 mod tests;
+mod uri;
 
 use std::borrow::Cow;
 
@@ -14,6 +16,7 @@ use serde::de::DeserializeSeed as _;
 use serde_json::Value;
 
 use crate::json;
+pub(crate) use method::is_known;
 pub(crate) use named::{Named, NamedKind, named};
 use parse::{Members, Raw};
 
@@ -66,6 +69,8 @@ pub(crate) enum MessageError {
     NoToolName,
     #[error("the prompt or resource that this is about is not named, or not by a string")]
     NoName,
+    #[error("a message names at most {max} resources: split the subscription", max = named::MAX_NAMES)]
+    TooManyNames,
 }
 
 impl<'a> Message<'a> {
@@ -103,6 +108,11 @@ impl<'a> Message<'a> {
             json::member(elicitation, "url").ok()?
         };
         url().is_some_and(|url| url.starts_with('{'))
+    }
+
+    /// Whether its answer is a stream that stands for as long as the client likes, and not the outcome of something.
+    pub(crate) fn is_subscription(&self) -> bool {
+        self.method == "subscriptions/listen"
     }
 
     /// What `Mcp-Name` must say for this message: revision 2026-07-28, "standard request headers".

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bonafide_policy::Permit;
 
 use super::MessageError;
+use super::uri::is_unambiguous;
 use crate::json::{self, JsonError};
 
 /// The kinds of things that a backend lists and that can be asked for by name.
@@ -27,14 +28,20 @@ impl NamedKind {
     /// Whether the permit covers the thing of this name: the one decision behind each list and each request.
     ///
     /// A policy speaks of tools. A prompt is to it the tool `prompts/NAME`, a resource the tool `resources/URI`, so
-    /// that a rule for some tools gives no prompt and no resource away that it does not name.
+    /// that a rule for some tools gives no prompt and no resource away that it does not name. A URI that may be another
+    /// spelling of one that a rule names is not covered.
     pub(crate) fn is_allowed(self, permit: &Permit, name: &str) -> bool {
         match self {
             Self::Tool => permit.allows_tool(name),
             // A tool's name has a limit that a URI has not.
             _ if permit.covers_all_tools() => true,
-            _ => permit.allows_tool(&self.policy_name(name)),
+            _ => self.is_comparable(name) && permit.allows_tool(&self.policy_name(name)),
         }
+    }
+
+    /// Whether a rule can be compared with the name: a URI has to have one spelling only.
+    pub(crate) fn is_comparable(self, name: &str) -> bool {
+        self != Self::Resource || is_unambiguous(name)
     }
 
     /// What the policy calls the thing of this name.
@@ -46,6 +53,9 @@ impl NamedKind {
         }
     }
 }
+
+/// How many names one message may have. Each is decided about, and looked for in every event of the answer.
+pub(crate) const MAX_NAMES: usize = 256;
 
 /// A name in a message.
 #[derive(Debug)]
@@ -99,6 +109,9 @@ fn subscribed(params: &str) -> Result<Vec<Named<'_>>, MessageError> {
     let Some(filter) = json::member(params, "notifications")? else { return Ok(Vec::new()) };
     let Some(uris) = json::member(filter, "resourceSubscriptions")? else { return Ok(Vec::new()) };
     let uris = json::items(uris)?;
+    if uris.len() > MAX_NAMES {
+        return Err(MessageError::TooManyNames);
+    }
     uris.into_iter().map(|uri| Named::new(NamedKind::Resource, Some(uri))).collect()
 }
 
@@ -153,6 +166,18 @@ mod tests {
             let found: Vec<_> = found.iter().map(|(kind, name)| (*kind, &**name)).collect();
             assert_eq!(found, expected, "{body}");
         }
+    }
+
+    #[test]
+    fn one_message_has_so_many_names_and_no_more() {
+        let listen = |count: usize| {
+            let uris = vec![r#""u""#; count].join(",");
+            format!(
+                r#"{{"method":"subscriptions/listen","params":{{"notifications":{{"resourceSubscriptions":[{uris}]}}}}}}"#
+            )
+        };
+        assert_eq!(names(&listen(MAX_NAMES)).unwrap().len(), MAX_NAMES);
+        assert_eq!(names(&listen(MAX_NAMES + 1)), Err(MessageError::TooManyNames));
     }
 
     #[test]

@@ -54,8 +54,20 @@ impl PolicyAdmin {
     ///
     /// [`PolicyAdminError::Open`] if the database can't be opened.
     pub fn open(config: PolicyConfig) -> Result<Self, PolicyAdminError> {
-        let mut stores = Stores::default();
-        let store = config.store.as_ref().map(|store| policy::open(store, &mut stores));
+        Self::open_in(config, &mut Stores::default())
+    }
+
+    /// As [`open`](Self::open), and makes no SQLite file: for what concerns rules that are stored already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open), also if there is no file.
+    pub fn open_existing(config: PolicyConfig) -> Result<Self, PolicyAdminError> {
+        Self::open_in(config, &mut Stores::existing())
+    }
+
+    fn open_in(config: PolicyConfig, stores: &mut Stores) -> Result<Self, PolicyAdminError> {
+        let store = config.store.as_ref().map(|store| policy::open(store, stores));
         Ok(Self { store: store.transpose()?, config })
     }
 

@@ -147,10 +147,19 @@ pub async fn export(
     Ok(report)
 }
 
+/// How every export begins.
+pub(super) fn first_line() -> Result<Vec<u8>, TransferError> {
+    text(&Line::BonafideVaultExport(EXPORT_VERSION))
+}
+
 fn write_line(into: &mut (dyn Write + Send), line: &Line) -> Result<(), TransferError> {
+    Ok(into.write_all(&text(line)?)?)
+}
+
+fn text(line: &Line) -> Result<Vec<u8>, TransferError> {
     let mut text = serde_json::to_vec(line).map_err(std::io::Error::other)?;
     text.push(b'\n');
-    Ok(into.write_all(&text)?)
+    Ok(text)
 }
 
 /// Where the export in `from` was broken off. Leaves out a last line that is cut off, and the line that ends

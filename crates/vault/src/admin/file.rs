@@ -1,11 +1,11 @@
 //! Exports in files.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Seek, SeekFrom};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::TransferError;
-use super::export::{ExportPosition, ExportReport, export, export_position};
+use super::export::{ExportPosition, ExportReport, export, export_position, first_line};
 use super::import::{ImportReport, import};
 use crate::seal::Sealer;
 use crate::vault::Vault;
@@ -23,7 +23,8 @@ pub enum ExistingFile {
 ///
 /// # Errors
 ///
-/// As for [`export`], and [`TransferError::Exists`] and [`TransferError::Permissions`] for files that are there.
+/// As for [`export`], and [`TransferError::Exists`], [`TransferError::NotAnExport`] and [`TransferError::Permissions`]
+/// for files that are there.
 pub async fn export_to_file(
     vault: &dyn Vault,
     path: &Path,
@@ -72,9 +73,22 @@ fn open_again(path: &Path) -> Result<(File, ExportPosition), TransferError> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     check_owner_only(path, &file)?;
     let position = export_position(BufReader::new(&file))?;
+    // Cut off before its first line had an end: that is the start of an export, or no export at all.
+    if position.len == 0 && !begins_export(&mut file)? {
+        return Err(TransferError::NotAnExport { path: path.to_owned() });
+    }
     file.set_len(position.len)?;
     file.seek(SeekFrom::Start(position.len))?;
     Ok((file, position))
+}
+
+/// Whether the file holds some or none of the first line of an export, and nothing else.
+fn begins_export(file: &mut File) -> Result<bool, TransferError> {
+    let first = first_line()?;
+    file.seek(SeekFrom::Start(0))?;
+    let mut begun = Vec::new();
+    file.take(first.len() as u64 + 1).read_to_end(&mut begun)?;
+    Ok(first.starts_with(&begun))
 }
 
 #[cfg(unix)]

@@ -60,6 +60,12 @@ pub enum TransferError {
         /// Which file.
         path: PathBuf,
     },
+    /// What is in the file is not the beginning of an export.
+    #[error("the file `{path}` is not an export that was broken off: give another name")]
+    NotAnExport {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Others than the owner may read or write the file.
     #[error(
         "the file `{path}` has mode {mode:03o}: its owner alone may use it, as with `chmod 600`"
