@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
-use bonafide_claims::{Groups, UserId, VerifiedUser};
+use bonafide_claims::{Assurance, Groups, UserId, VerifiedUser};
 use bonafide_vault::{KeyError, Keyring};
 use http::{HeaderName, HeaderValue, header};
 use secrecy::ExposeSecret as _;
@@ -43,6 +43,8 @@ struct Keys {
 pub(crate) enum AssertionError {
     #[error("no signing key can be derived from the master key")]
     Key(#[from] KeyError),
+    #[error("no issuer vouches for the user")]
+    NotVouchedFor,
     #[error("the assertion does not fit into a header")]
     Header,
 }
@@ -59,7 +61,8 @@ impl Assertions {
         Ok(Arc::clone(&self.keys(now)?.document))
     }
 
-    /// The value of the tenant's header for this user.
+    /// The value of the tenant's header for this user. Its backend takes it for a token: about a user who is known by
+    /// somebody's word only, there is none.
     pub(crate) fn mint(
         &self,
         user: &VerifiedUser,
@@ -67,6 +70,9 @@ impl Assertions {
         header: &HeaderName,
         now: SystemTime,
     ) -> Result<HeaderValue, AssertionError> {
+        if !is_vouched_for(user) {
+            return Err(AssertionError::NotVouchedFor);
+        }
         let keys = self.keys(now)?;
         let head = json!({ "alg": "EdDSA", "typ": "JWT", "kid": keys.key_id });
         let claims = self.claims(user, tenant, now);
@@ -163,6 +169,11 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+/// Whether an issuer says who the user is.
+pub(crate) fn is_vouched_for(user: &VerifiedUser) -> bool {
+    user.assurance() == Assurance::Issuer
+}
+
 /// Issuer and subject in one text. An issuer has no `#` (OpenID Connect Discovery, section 2: no fragment), so the
 /// first one ends it.
 pub(crate) fn user_id(id: &UserId) -> String {
@@ -237,6 +248,18 @@ mod tests {
             assert_eq!(verifies(&token, &assertions(&[&key]), other), published);
         }
         assert_ne!(mint(&gateway, now + month).split('.').next(), token.split('.').next());
+    }
+
+    #[test]
+    fn says_nothing_of_a_user_who_is_known_by_somebodys_word() {
+        let id = UserId::new("corporate-proxy".parse().unwrap(), None, "ada".parse().unwrap());
+        let user = bonafide_claims::dangerous::ToldUser::new(id, SystemTime::now()).believe();
+        let url = "https://notes.example/mcp".parse().unwrap();
+        let tenant = Tenant::new("t".parse().unwrap(), url, Templates::builder().build().unwrap());
+        let name = HeaderName::from_static("x-user");
+        let gateway = assertions(&[&MasterKey::generate().unwrap()]);
+        let minted = gateway.mint(&user, &tenant.unwrap(), &name, SystemTime::now());
+        assert!(matches!(minted, Err(AssertionError::NotVouchedFor)));
     }
 
     #[test]

@@ -76,7 +76,7 @@
 //! | status | when |
 //! |---|---|
 //! | 401 | no valid token, whatever else is wrong |
-//! | 403 | a foreign `Host` or `Origin`; a tenant that is denied (JSON-RPC error [`code::DENIED`]) |
+//! | 403 | a foreign `Host` or `Origin`; a tenant that is denied (JSON-RPC error [`code::DENIED`]); a user of a trusted hop, where the backend gets assertions |
 //! | 404 | no such tenant or session |
 //! | 200 | a missing or refused credential: a URL elicitation, a tool error, or a JSON-RPC error ([`code::CREDENTIAL_NEEDED`]) |
 //! | 400, 405, 408, 413, 415 | no message, no method of ours, too slow, too large, not JSON in UTF-8 |
@@ -126,23 +126,29 @@
 //!   for an hour ([`LINK_TIME`]); another one is refused. It holds what the backend itself had asked for, if the credential
 //!   went missing in the middle of that. When the request comes again, what is ours is taken out of it, and it
 //!   waits for the credential, up to [`Limits::credential_time`] and as long as its client stays; then it goes on, or the user
-//!   is asked again. It waits as an event stream where the client takes one, with progress where the client wants that.
+//!   is asked again. It waits as an event stream where the client takes one, with progress where the client wants that. When
+//!   it goes on, everything is decided again: the token, the tenant, what the message names. Of one user, four wait at one
+//!   tenant, and 256 of all users; one more is asked again at once.
 //! * Revision 2025-11-25, with `elicitation.url` in `initialize`: error `-32042` with a URL elicitation, for every request. That
 //!   the client can is sealed into its session id.
 //! * Otherwise: a tool error with the link in words, a JSON-RPC error with it for other methods.
 //!
 //! The URL of an elicitation ends in a token that only [`LinkSealer`] reads, so that the page can turn away everybody but
-//! the user whom it was made for. The page has to sign its visitors in: a link is no proof of who opens it.
+//! the user whom it was made for. The page has to sign its visitors in: a link is no proof of who opens it. A user of a
+//! [trusted hop](bonafide_tower::TrustedHop) can't sign in there: they get no link, but words, and the path of the API.
 //!
-//! A backend's 401, or its 403 with `WWW-Authenticate`, is about the credential that was sent to it. The credential is marked in
-//! the vault, and the user is asked for another one. A request that waits does not try the same one twice.
+//! A backend's 401, or its 403 with `WWW-Authenticate`, is about the credential that was sent to it. The secrets that were
+//! sent are marked in the vault, and the user is asked for others. Where `Authorization` holds the gateway's own assertion, none
+//! is marked, and the answer is a 502. A request that waits does not try the same one twice.
 //!
 //! # Assertions
 //!
 //! A backend that is told `X-User-Id` has to trust the network. One whose tenant has [`Tenant::with_assertion`] is told by a
 //! JWT (`EdDSA`): `iss` is the gateway's public URL, `aud` the backend's URL as it is configured, `sub` the issuer and the
 //! subject of the user (`https://idp.example#alice`), and `preferred_username`, `email`, `name`, `groups` and `roles` are what the
-//! user's own token said. It is good for 60 seconds. A Rust backend verifies it with `bonafide-tower`:
+//! user's own token said. It is good for 60 seconds. There is none about a user of a
+//! [trusted hop](bonafide_tower::TrustedHop), for whom no issuer vouches: a backend would take somebody's word for a proof. Their
+//! requests to such a tenant are denied. A Rust backend verifies it with `bonafide-tower`:
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -173,7 +179,8 @@
 //!   is decided by them, and what a message says of traces in `_meta` is left alone.
 //! * Each request has a span with its `X-Request-Id` and trace, and ends with one event at the target `bonafide_mcp::access`:
 //!   method, tenant, status, outcome, milliseconds to the head of the answer. No name, argument or credential is in it.
-//! * `bonafide_mcp_requests_total` counts by outcome.
+//! * `bonafide_mcp_requests_total` counts by outcome. A stream that waits for a credential is counted and logged as `held`, and
+//!   again as what it ends as.
 
 mod ask;
 mod assertion;

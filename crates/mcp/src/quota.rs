@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bonafide_claims::UserId;
 use bonafide_policy::TenantId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many requests a user may send to a tenant, and how many may be open at once. Default: any number.
 ///
@@ -82,6 +83,40 @@ pub(crate) struct Place {
     key: (UserId, TenantId),
 }
 
+/// How many requests may wait for a credential at once. Each asks the vault again and again, and one state is good
+/// for many.
+#[derive(Debug)]
+pub(crate) struct Seats {
+    of_user: Meter,
+    all: Arc<Semaphore>,
+}
+
+/// A request that waits. Dropping it makes room for another.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    _of_user: Place,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Seats {
+    /// Of one user at one tenant.
+    const OF_USER: Option<NonZeroU32> = NonZeroU32::new(4);
+    /// Of all users together.
+    const ALL: usize = 256;
+
+    pub(crate) fn new() -> Self {
+        let quotas = Quotas { open: Self::OF_USER, ..Quotas::default() };
+        Self { of_user: Meter::new(quotas), all: Arc::new(Semaphore::new(Self::ALL)) }
+    }
+
+    /// `None` if there is none left.
+    pub(crate) fn take(&self, user: &UserId, tenant: &TenantId) -> Option<Seat> {
+        let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let of_user = self.of_user.enter(user, tenant, Instant::now()).ok().flatten()?;
+        Some(Seat { _of_user: of_user, _of_all: of_all })
+    }
+}
+
 impl Meter {
     pub(crate) fn new(quotas: Quotas) -> Self {
         Self { quotas, counts: Arc::default() }
@@ -153,6 +188,23 @@ mod tests {
 
     fn tenant(id: &str) -> TenantId {
         id.parse().unwrap()
+    }
+
+    #[test]
+    fn seats_are_few_for_one_user_and_bounded_for_all() {
+        let seats = Seats::new();
+        let take = |name: &str| seats.take(&user(name), &tenant("t"));
+        let mut taken: Vec<Seat> = (0..4).map(|_| take("alice").unwrap()).collect();
+        assert!(take("alice").is_none());
+        assert!(seats.take(&user("alice"), &tenant("u")).is_some());
+        taken.pop();
+        taken.push(take("alice").unwrap());
+        for number in taken.len()..Seats::ALL {
+            taken.push(take(&format!("user-{number}")).unwrap());
+        }
+        assert!(take("bob").is_none());
+        taken.pop();
+        assert!(take("bob").is_some());
     }
 
     fn number(number: u32) -> NonZeroU32 {

@@ -12,6 +12,8 @@ use crate::message::{Kind, Message};
 /// JSON-RPC and MCP keep the negative range for themselves (revision 2026-07-28, "error codes"), so ours are
 /// positive, and mean what the HTTP status of that number means.
 pub mod code {
+    /// The user's token ended while a request of theirs waited.
+    pub const UNAUTHENTICATED: i64 = 401;
     /// The policy does not let this user do this.
     pub const DENIED: i64 = 403;
     /// There is no such tenant or session.

@@ -109,7 +109,8 @@ impl Tenant {
     }
 
     /// Sends an assertion about the user in this header: a JWT that the gateway signs, good for 60 seconds and for this
-    /// tenant's URL as `aud`. In `Authorization` it is a bearer token. Default: none is sent.
+    /// tenant's URL as `aud`. In `Authorization` it is a bearer token. Users of a trusted hop are denied such a tenant: no
+    /// issuer vouches for them. Default: none is sent.
     ///
     /// # Errors
     ///

@@ -6,8 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::Value;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::GatewayBody;
@@ -32,30 +31,31 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 pub(crate) struct Progress {
     /// The caller's token, as it is written.
-    token: Box<RawValue>,
+    token: String,
     message: String,
     told: u32,
 }
 
 impl Progress {
-    /// `None` if the token is neither a text nor a number.
+    /// `None` if the token is neither a text nor a number. What the message was parsed by takes more than there is:
+    /// numbers beyond all bounds, halves of characters.
     pub(crate) fn new(token: &str, message: String) -> Option<Self> {
-        let plain = token.starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit());
-        let token = RawValue::from_string(token.to_owned()).ok().filter(|_| plain)?;
-        Some(Self { token, message, told: 0 })
+        match serde_json::from_str(token).ok()? {
+            Value::String(_) | Value::Number(_) => {
+                Some(Self { token: token.trim().to_owned(), message, told: 0 })
+            }
+            _ => None,
+        }
     }
 
     fn tell(&mut self) -> Bytes {
         self.told += 1;
-        let notification = json!({
-            "jsonrpc": "2.0",
-            "method": "notifications/progress",
-            "params": {
-                "progressToken": self.token,
-                "progress": f64::from(self.told) * STEP,
-                "message": self.message,
-            },
-        });
+        let (token, message) = (&self.token, Value::from(self.message.as_str()));
+        let progress = Value::from(f64::from(self.told) * STEP);
+        let params =
+            format!(r#"{{"progressToken":{token},"progress":{progress},"message":{message}}}"#);
+        let notification =
+            format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#);
         format!("data: {notification}\n\n").into()
     }
 }
@@ -82,5 +82,24 @@ impl Waiting {
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiting").field("progress", &self.progress).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_a_token_as_it_is_written_and_takes_no_other() {
+        for token in ["\"p\"", "\"a\\u0062\"", "7", "-1.50", "12345678901234567890123"] {
+            let told = Progress::new(token, "a \"b\"\n".into()).unwrap().tell();
+            let text = std::str::from_utf8(&told).unwrap().strip_prefix("data: ").unwrap();
+            assert!(text.contains(&format!("\"progressToken\":{token},")), "{text}");
+            let told: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(told["params"]["message"], "a \"b\"\n");
+        }
+        for token in ["1e999", "-1e999", "\"\\ud800\"", "null", "{}", "[1]", "true", "", "1 2"] {
+            assert!(Progress::new(token, String::new()).is_none(), "{token}");
+        }
     }
 }

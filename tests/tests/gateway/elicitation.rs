@@ -8,10 +8,10 @@ use bonafide_tests::{RawBackend, World, call};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-const CAPABLE: &str = r#"{"elicitation":{"form":{},"url":{}}}"#;
+pub(crate) const CAPABLE: &str = r#"{"elicitation":{"form":{},"url":{}}}"#;
 
 /// A message of revision 2026-07-28.
-fn modern(
+pub(crate) fn modern(
     world: &World,
     user: &User,
     capabilities: &str,
@@ -32,12 +32,12 @@ fn modern(
         .json(&json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }))
 }
 
-fn whoami(world: &World, user: &User, capabilities: &str) -> RequestBuilder {
+pub(crate) fn whoami(world: &World, user: &User, capabilities: &str) -> RequestBuilder {
     modern(world, user, capabilities, "tools/call", json!({ "name": "whoami", "arguments": {} }))
 }
 
 /// The same again, with what was asked for.
-fn again(world: &World, user: &User, state: &str, action: &str) -> RequestBuilder {
+pub(crate) fn again(world: &World, user: &User, state: &str, action: &str) -> RequestBuilder {
     modern(
         world,
         user,
@@ -51,14 +51,14 @@ fn again(world: &World, user: &User, state: &str, action: &str) -> RequestBuilde
     )
 }
 
-async fn json_of(request: RequestBuilder) -> Value {
+pub(crate) async fn json_of(request: RequestBuilder) -> Value {
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     response.json().await.unwrap()
 }
 
 /// The messages in the events of a stream.
-fn messages(text: &str) -> Vec<Value> {
+pub(crate) fn messages(text: &str) -> Vec<Value> {
     let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
     data.filter(|data| !data.trim().is_empty())
         .map(|data| serde_json::from_str(data).unwrap())

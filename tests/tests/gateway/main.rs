@@ -12,6 +12,8 @@ mod backends;
 mod bodies;
 mod credentials;
 mod elicitation;
+mod held;
+mod hop;
 mod lists;
 mod quotas;
 mod refusals;

@@ -16,6 +16,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::assertion::is_vouched_for;
 use crate::message::{Kind, Message};
 use crate::refusal::{ask_for_credential, code, error, error_with_data, json_response};
 use crate::rewrite::random_name;
@@ -80,6 +81,18 @@ impl Need {
             None => self.what.clone(),
         }
     }
+
+    /// For a user who can't sign in to the page.
+    fn without_page(&self, api: &str) -> String {
+        match self.there {
+            Some(_) => format!(
+                "{} The page for it can't be opened without an account that signs in: ask your administrator, or let a \
+                 program send it with `PUT {api}`.",
+                self.what
+            ),
+            None => self.what.clone(),
+        }
+    }
 }
 
 /// Makes the questions.
@@ -110,8 +123,12 @@ impl Asker {
     }
 
     /// The answer that asks. The client's user is sent to a page where the client can do that, and told of it in
-    /// words where it can't.
+    /// words where it can't. The page signs its visitors in where their issuer is: who has none is not sent there.
     pub(crate) fn ask(&self, question: &Question<'_>) -> Response<GatewayBody> {
+        if !is_vouched_for(question.permit.user()) {
+            let text = question.need.without_page(&self.api(question.permit.tenant()));
+            return ask_for_credential(question.message, &text);
+        }
         let page = self.page(question.permit.tenant());
         let asked = question.message.filter(|message| {
             question.url && message.kind == Kind::Request && question.need.there.is_some()
@@ -214,8 +231,16 @@ impl Asker {
 
     /// Where a user enters credentials for the tenant.
     fn page(&self, tenant: &TenantId) -> String {
-        let base = self.public_url.as_str().trim_end_matches('/');
-        format!("{base}/connections/{}", tenant.as_str())
+        format!("{}/connections/{}", self.base(), tenant.as_str())
+    }
+
+    /// Where a program does.
+    fn api(&self, tenant: &TenantId) -> String {
+        format!("{}/api/tenants/{}/variables/NAME", self.base(), tenant.as_str())
+    }
+
+    fn base(&self) -> &str {
+        self.public_url.as_str().trim_end_matches('/')
     }
 }
 

@@ -223,7 +223,7 @@ fn join(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
 }
 
 /// The media type without its parameters, in lower case: RFC 9110, section 8.3.1.
-fn media_type(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let media_type = value.split_once(';').map_or(value, |(media_type, _)| media_type);
     Some(media_type.trim().to_ascii_lowercase())

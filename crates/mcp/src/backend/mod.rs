@@ -4,7 +4,7 @@ mod answer;
 mod client;
 mod headers;
 
-pub(crate) use answer::{Answer, Expected, read_answer};
+pub(crate) use answer::{Answer, Expected, media_type, read_answer};
 pub(crate) use client::Backends;
 pub use client::TlsError;
 pub(crate) use headers::{request_headers, response_headers};

@@ -13,7 +13,7 @@ use super::{Gateway, Shared};
 use crate::ask::Asker;
 use crate::assertion::Assertions;
 use crate::backend::{Backends, TlsError};
-use crate::quota::Meter;
+use crate::quota::{Meter, Seats};
 use crate::session::{NoRandomness, SessionKeys};
 use crate::{Limits, Quotas, SharedDirectory};
 
@@ -81,7 +81,7 @@ impl GatewayBuilder {
     }
 
     /// Where decisions are written down: one for each request of a verified user to a tenant, about the tool if it
-    /// calls one. Default: nowhere.
+    /// calls one. A request that waited for a credential is decided about again when it goes on. Default: nowhere.
     ///
     /// # Security
     ///
@@ -127,6 +127,7 @@ impl GatewayBuilder {
                 backends,
                 metrics: Metrics::new(),
                 meter: Meter::new(self.quotas),
+                seats: Seats::new(),
                 trail: Trail::new(self.audit)?,
             }),
         })

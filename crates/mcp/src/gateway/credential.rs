@@ -1,34 +1,23 @@
 //! The credentials of a request: read, rendered, missed, waited for.
 
-use std::sync::Arc;
-
 use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
-use bonafide_headers::{Name, RenderError, VariableName};
+use bonafide_headers::{Name, RenderError, Variable, VariableName};
 use bonafide_policy::Permit;
-use bonafide_vault::{Envelope, Secrets};
-use bytes::Bytes;
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Limited};
+use bonafide_vault::{Envelope, SecretName, Secrets};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
-use tokio::time::{Duration, Instant, sleep};
 
 use super::Shared;
 use super::endpoint::Refused;
 use super::forward::Exchange;
 use super::metrics::Outcome;
 use super::variables::UserVariables;
+use crate::Tenant;
 use crate::ask::{Asked, Need, Question, Retry};
-use crate::message::Message;
+use crate::assertion::is_vouched_for;
 use crate::refusal::{code, error};
-use crate::rewrite::{Probe, Rewriter};
-use crate::waiting::{Progress, Waiting};
-use crate::{GatewayBody, Tenant};
-
-/// How often the vault is asked whether a credential has arrived.
-const POLL: Duration = Duration::from_secs(1);
 
 /// The headers that this user's request carries, or what is missing.
 pub(super) struct Rendered {
@@ -45,8 +34,18 @@ impl Used {
         Self((0..secrets.len()).map(|index| secrets.envelope(index).cloned()).collect())
     }
 
-    fn is_nothing(&self) -> bool {
-        self.0.iter().all(Option::is_none)
+    /// What was stored for the variables that stand in a template.
+    fn sent<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+    ) -> impl Iterator<Item = (&'a Variable, &'a SecretName, &'a Envelope)> {
+        let templates = tenant.templates();
+        let stored = templates.variables().iter().zip(tenant.secret_names()).zip(&self.0);
+        stored
+            .filter_map(|((variable, name), envelope)| Some((variable, name, envelope.as_ref()?)))
+            .filter(|(variable, ..)| {
+                templates.unused_variables().all(|unused| unused.name() != variable.name())
+            })
     }
 
     fn digest(&self) -> String {
@@ -66,101 +65,9 @@ impl Used {
 
 impl Rendered {
     /// Whether nothing has changed since the user was asked.
-    fn still_lacks(&self, asked: &Asked) -> bool {
+    pub(super) fn still_lacks(&self, asked: &Asked) -> bool {
         self.headers.is_err() || asked.refused && self.used.digest() == asked.stored
     }
-}
-
-/// A request that waits for its user to enter a credential.
-pub(super) struct Held {
-    pub(super) shared: Arc<Shared>,
-    pub(super) permit: Permit,
-    pub(super) tenant: Tenant,
-    pub(super) parts: Parts,
-    pub(super) retry: Retry,
-    /// What goes to the backend in place of the message.
-    pub(super) sent: Bytes,
-    pub(super) probes: Vec<Probe>,
-    pub(super) url: bool,
-}
-
-impl Held {
-    /// The answer, in the end. It is a stream from now on where the client takes one, so that it hears of us.
-    pub(super) async fn answer(self) -> Result<Response<GatewayBody>, Refused> {
-        if !accepts_events(&self.parts.headers) {
-            return self.finish().await;
-        }
-        let progress = self.progress();
-        let waiting = Waiting::new(Box::pin(self.finish_as_events()), progress);
-        let mut response = Response::new(GatewayBody::waiting(waiting));
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-        Ok(response)
-    }
-
-    fn progress(&self) -> Option<Progress> {
-        let message = Message::parse(&self.retry.body).ok()?;
-        let text = format!("Waiting for your credential for {}", self.tenant.title());
-        Progress::new(message.params.progress_token?, text)
-    }
-
-    async fn finish_as_events(self) -> GatewayBody {
-        let limit = self.shared.limits.filtered_answer;
-        let body = self.retry.body.clone();
-        let response = self.finish().await.unwrap_or_else(|refused| *refused.response);
-        let events = HeaderValue::from_static("text/event-stream");
-        if response.headers().get(header::CONTENT_TYPE) == Some(&events) {
-            return response.into_body();
-        }
-        let whole = Limited::new(response.into_body(), limit).collect().await;
-        let text = whole.ok().and_then(|whole| String::from_utf8(whole.to_bytes().into()).ok());
-        let text = text.unwrap_or_else(|| {
-            let id = Message::parse(&body).ok().and_then(|message| message.id).unwrap_or_default();
-            let error = serde_json::json!({ "code": code::BAD_GATEWAY, "message": "the backend's answer broke off" });
-            serde_json::json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string()
-        });
-        // In JSON a carriage return is white space, in a stream the end of a line.
-        let text = text.replace('\r', " ");
-        let lines = text.lines().map(|line| format!("data: {line}\n"));
-        GatewayBody::full(lines.chain(["\n".to_owned()]).collect::<String>())
-    }
-
-    async fn finish(self) -> Result<Response<GatewayBody>, Refused> {
-        let Self { shared, permit, tenant, parts, retry, sent, probes, url } = self;
-        let deadline = Instant::now() + shared.limits.credential_time;
-        let message = Message::parse(&retry.body)
-            .map_err(|refusal| super::endpoint::invalid_message(None, &refusal))?;
-        let id = message.id.as_ref();
-        let rendered = loop {
-            let rendered = shared.render(&permit, &tenant, id).await?;
-            if !rendered.still_lacks(&retry.asked) || Instant::now() >= deadline {
-                break rendered;
-            }
-            sleep(POLL).await;
-        };
-        let refused = rendered.headers.is_ok() && rendered.still_lacks(&retry.asked);
-        let rewriter = Rewriter::new(&permit, Some(&message), probes);
-        let exchange = Exchange {
-            permit: &permit,
-            tenant: &tenant,
-            message: Some(&message),
-            body: &retry.body,
-            rewriter,
-            url,
-        };
-        if refused {
-            return Err(shared.ask(&exchange, &Need::refused(&tenant), &rendered.used, true));
-        }
-        shared.exchange(exchange, parts, rendered, sent).await
-    }
-}
-
-/// RFC 9110, section 12.5.1, as far as MCP clients use it.
-fn accepts_events(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT).iter();
-    values.filter_map(|value| value.to_str().ok()).any(|value| value.contains("text/event-stream"))
 }
 
 impl Shared {
@@ -176,6 +83,19 @@ impl Shared {
         tenant: &Tenant,
         id: Option<&Value>,
     ) -> Result<Rendered, Refused> {
+        if tenant.assertion().is_some() && !is_vouched_for(permit.user()) {
+            let text = format!(
+                "`{}` is told by a signed assertion who its users are, and there is none about users without a token \
+                 of their own",
+                tenant.id().as_str()
+            );
+            tracing::info!(
+                tenant = tenant.id().as_str(),
+                "no assertion about a user of the trusted hop"
+            );
+            let response = error(StatusCode::FORBIDDEN, id, code::DENIED, &text);
+            return Err(Refused::new(Outcome::Denied, response));
+        }
         let secrets = self.secrets.open(permit).read(tenant.secret_names()).await.map_err(|failure| {
             tracing::error!(tenant = tenant.id().as_str(), error = %failure, "the vault failed");
             let text = "your credentials can't be read right now: try again later";
@@ -211,8 +131,17 @@ impl Shared {
         Refused::new(Outcome::CredentialNeeded, response)
     }
 
-    /// A backend's 401 is about the credential that we sent it, never about the client's token. It is noted, so that
-    /// the user sees it where they enter credentials, and they are asked for a better one. `None` if none was sent.
+    /// Asks for what is missing; or for something better, if nothing is and the backend did not accept it.
+    pub(super) fn ask_again(&self, exchange: &Exchange<'_>, rendered: &Rendered) -> Refused {
+        match &rendered.headers {
+            Err(need) => self.ask(exchange, need, &rendered.used, false),
+            Ok(_) => self.ask(exchange, &Need::refused(exchange.tenant), &rendered.used, true),
+        }
+    }
+
+    /// A backend's 401 is about the credential that we sent it, never about the client's token. The secrets that were
+    /// sent are marked, so that the user sees it where they enter them, and they are asked for better ones. `None` if
+    /// nothing was sent that they entered, or if `Authorization` held our own assertion: it is about that one then.
     pub(super) async fn credential_refused(
         &self,
         exchange: &Exchange<'_>,
@@ -220,12 +149,15 @@ impl Shared {
     ) -> Option<Refused> {
         let tenant = exchange.tenant;
         tracing::info!(tenant = tenant.id().as_str(), "the backend refused a credential");
-        if used.is_nothing() {
+        if tenant.assertion() == Some(&header::AUTHORIZATION) || used.sent(tenant).next().is_none()
+        {
             return None;
         }
         let vault = self.secrets.open(exchange.permit);
-        for (name, envelope) in tenant.secret_names().iter().zip(&used.0) {
-            let Some(envelope) = envelope else { continue };
+        for (variable, name, envelope) in used.sent(tenant) {
+            if !variable.is_secret() {
+                continue;
+            }
             if let Err(error) = vault.mark_refused(name, envelope).await {
                 tracing::warn!(tenant = tenant.id().as_str(), %error, "a refusal was not noted");
             }

@@ -16,17 +16,17 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::authorize::{Authorized, Decided, authorize};
-use super::credential::Held;
 use super::forward::Exchange;
+use super::held::Held;
 use super::metrics::{Metrics, Outcome};
 use super::service::{challenged_resource, method_not_allowed, not_found};
-use crate::GatewayBody;
 use crate::ask::{Answered, Retry, invalid_state};
 use crate::content::check_content;
 use crate::message::{Message, MessageError};
 use crate::quota::Place;
 use crate::refusal::{code, error};
 use crate::rewrite::Rewriter;
+use crate::{Directory, GatewayBody};
 
 /// An answer that the gateway gives by itself, and what it counts as.
 pub(super) struct Refused {
@@ -62,17 +62,29 @@ impl Shared {
             Ok(served) => served,
             Err(refused) => (refused.outcome, *refused.response),
         };
+        self.served(outcome, &method, named.as_ref(), response.status(), started);
+        response
+    }
+
+    /// Counts and logs how a request ended.
+    pub(super) fn served(
+        &self,
+        outcome: Outcome,
+        method: &Method,
+        tenant: Option<&TenantId>,
+        status: StatusCode,
+        started: Instant,
+    ) {
         self.metrics.count(outcome);
         tracing::info!(
             target: "bonafide_mcp::access",
             http = %method,
-            tenant = named.as_ref().map_or("", TenantId::as_str),
-            status = response.status().as_u16(),
+            tenant = tenant.map_or("", TenantId::as_str),
+            status = status.as_u16(),
             outcome = Metrics::name(outcome),
             milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "served"
         );
-        response
     }
 
     /// Each step needs what the step before it proved.
@@ -111,13 +123,8 @@ impl Shared {
             _ => None,
         };
         // A caller who may not be here learns that, and nothing about how well the message was made.
-        let permit = directory.policy().permit(&user, tenant.id()).map_err(|denial| {
-            tracing::info!(tenant = tenant.id().as_str(), %denial, "denied a tenant");
-            self.trail.denied(&denial, &parts.extensions);
-            let id = message.as_ref().and_then(|message| message.as_ref().ok()?.id.as_ref());
-            let text = format!("you may not use `{}`", tenant.id().as_str());
-            Refused::new(Outcome::Denied, error(StatusCode::FORBIDDEN, id, code::DENIED, &text))
-        })?;
+        let id = message.as_ref().and_then(|message| message.as_ref().ok()?.id.as_ref());
+        let permit = self.permit(&directory, &user, tenant.id(), id, &parts)?;
         if message.is_some() {
             check_content(&parts.headers).map_err(|refusal| {
                 let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -133,27 +140,8 @@ impl Shared {
             }
             None => message,
         };
-        let authorized = match &message {
-            Some(message) => authorize(&permit, message, &parts.headers, &body),
-            None => Ok(Authorized::default()),
-        };
-        let decided =
-            authorized.as_ref().map(|authorized| &*authorized.decided).unwrap_or_default();
-        let tool = message.as_ref().and_then(Message::tool);
-        if decided.is_empty() {
-            self.trail.permitted(&permit, tool, &parts.extensions);
-        }
-        for Decided { name, comparable } in decided {
-            if *comparable {
-                self.trail.permitted(&permit, Some(name), &parts.extensions);
-            } else {
-                self.trail.denied(&permit.refuse_tool(name), &parts.extensions);
-            }
-        }
-        let Authorized { body: sent, probes, .. } = authorized?;
-        for probe in &probes {
-            probe.ask_in_header(&mut parts.headers);
-        }
+        let authorized = self.authorized(&permit, message.as_ref(), &parts, &body)?;
+        let Authorized { body: sent, probes, .. } = authorized;
         let outcome = if probes.is_empty() { Outcome::Forwarded } else { Outcome::Denied };
         let id = message.as_ref().and_then(|message| message.id.as_ref());
         let session = self.open_session(&permit, &mut parts.headers, id)?;
@@ -168,21 +156,72 @@ impl Shared {
                     return Err(Refused::new(Outcome::CredentialNeeded, response));
                 }
                 Answered::Accepted => {
+                    let Some(seat) = self.seats.take(permit.user().id(), permit.tenant()) else {
+                        let (message, rewriter) = (Some(message), None);
+                        let (permit, body) = (&permit, &body);
+                        let exchange = Exchange { permit, tenant, message, body, rewriter, url };
+                        return Err(self.ask_again(&exchange, &rendered));
+                    };
                     let (shared, tenant) = (Arc::clone(self), tenant.clone());
-                    let held = Held { shared, permit, tenant, parts, retry, sent, probes, url };
-                    return Ok((
-                        Outcome::Held,
-                        held.answer().await?.map(|body| body.holding(place)),
-                    ));
+                    let held = Held { shared, permit, tenant, parts, retry, url, seat };
+                    let (outcome, response) = held.answer().await?;
+                    return Ok((outcome, response.map(|body| body.holding(place))));
                 }
                 Answered::Not => {}
             }
+        }
+        for probe in &probes {
+            probe.ask_in_header(&mut parts.headers);
         }
         let rewriter = Rewriter::new(&permit, message.as_ref(), probes);
         let message = message.as_ref();
         let exchange = Exchange { permit: &permit, tenant, message, body: &body, rewriter, url };
         let response = self.exchange(exchange, parts, rendered, sent).await?;
         Ok((outcome, response.map(|body| body.holding(place))))
+    }
+
+    /// Whether the user may use the tenant, as it is written down.
+    pub(super) fn permit(
+        &self,
+        directory: &Directory,
+        user: &VerifiedUser,
+        tenant: &TenantId,
+        id: Option<&Value>,
+        parts: &Parts,
+    ) -> Result<Permit, Refused> {
+        directory.policy().permit(user, tenant).map_err(|denial| {
+            tracing::info!(tenant = tenant.as_str(), %denial, "denied a tenant");
+            self.trail.denied(&denial, &parts.extensions);
+            let text = format!("you may not use `{}`", tenant.as_str());
+            Refused::new(Outcome::Denied, error(StatusCode::FORBIDDEN, id, code::DENIED, &text))
+        })
+    }
+
+    /// What of the message may go on. What was decided is written down.
+    pub(super) fn authorized(
+        &self,
+        permit: &Permit,
+        message: Option<&Message<'_>>,
+        parts: &Parts,
+        body: &Bytes,
+    ) -> Result<Authorized, Refused> {
+        let authorized = match message {
+            Some(message) => authorize(permit, message, &parts.headers, body),
+            None => Ok(Authorized::default()),
+        };
+        let decided =
+            authorized.as_ref().map(|authorized| &*authorized.decided).unwrap_or_default();
+        if decided.is_empty() {
+            self.trail.permitted(permit, message.and_then(Message::tool), &parts.extensions);
+        }
+        for Decided { name, comparable } in decided {
+            if *comparable {
+                self.trail.permitted(permit, Some(name), &parts.extensions);
+            } else {
+                self.trail.denied(&permit.refuse_tool(name), &parts.extensions);
+            }
+        }
+        authorized
     }
 
     /// A place among the requests that the user has open.
@@ -211,7 +250,7 @@ impl Shared {
         )
     }
 
-    async fn authenticate(
+    pub(super) async fn authenticate(
         &self,
         tenant: Option<&TenantId>,
         parts: &Parts,

@@ -5,6 +5,7 @@ mod builder;
 mod credential;
 mod endpoint;
 mod forward;
+mod held;
 mod metrics;
 mod service;
 mod sessions;
@@ -24,7 +25,7 @@ pub(crate) use variables::UserVariables;
 use crate::ask::Asker;
 use crate::assertion::Assertions;
 use crate::backend::Backends;
-use crate::quota::Meter;
+use crate::quota::{Meter, Seats};
 use crate::session::SessionKeys;
 use crate::{Limits, SharedDirectory};
 use metrics::Metrics;
@@ -53,6 +54,7 @@ struct Shared {
     backends: Backends,
     metrics: Metrics,
     meter: Meter,
+    seats: Seats,
     trail: Trail,
 }
 
