@@ -58,7 +58,7 @@
 //! * `policy.store`: a PostgreSQL URL, or `sqlite:PATH`, a file with the table `group_tenant_mapping`, whose rows are rules besides those of the
 //!   file. It may be the file of the vault.
 //! * `audit`: `sink` (`off`, `log`, `file:PATH` with one JSON object a line, `sqlite:PATH`, the table `audit`, or a PostgreSQL URL, the table `bonafide.audit`), `queue` (how
-//!   many decisions may wait for the sink; 8192), `keep` (how long a database keeps them, such as `90d`; for ever).
+//!   many decisions may wait for the sink; 8192), `keep` (how long SQLite keeps them, such as `90d`; for ever).
 //! * `tenants.NAME.check`: `true` to try new values with a call that changes nothing before they are stored.
 //! * `portal.administrators`: `roles`, `groups`, `users`; all that are given must hold. They see who has stored what, and may
 //!   remove it.
