@@ -110,7 +110,7 @@ async fn end(stream: &mut TcpStream) -> End {
             }
         }
     };
-    timeout(SOON, read).await.expect("no end")
+    timeout(SOON, read).await.unwrap()
 }
 
 /// `:status` 200 is in the static table: RFC 7541, appendix A.

@@ -356,7 +356,8 @@ async fn each_request_of_a_connection_is_its_own_users() {
         [("alice", "one"), ("bob", "two"), ("alice", "three"), ("alice", "old"), ("bob", "four")];
     let mut expected = expected.map(|(user, tool)| format!("{user}: {}", message(tool))).to_vec();
     let mut seen = requests(&backend);
-    (expected.sort(), seen.sort());
+    expected.sort();
+    seen.sort();
     assert_eq!(seen, expected);
 }
 

@@ -50,7 +50,7 @@ async fn a_credential_in_an_error_is_masked_and_nothing_else_is_changed() {
                 (format!("400 Bad Request\r\n{JSON}"), &body),
                 (format!("404 Not Found\r\n{JSON}"), &body),
                 (format!("500 Oops\r\n{JSON}"), &body),
-                (format!("422 No\r\ncontent-type: text/plain\r\n"), &body),
+                ("422 No\r\ncontent-type: text/plain\r\n".to_owned(), &body),
             ] {
                 let (status, headers, told) = told(&head, text).await;
                 assert!(head.starts_with(status.as_str()), "{status}");
