@@ -109,7 +109,7 @@ async fn metrics_count_outcomes_and_name_nobody() {
         ("GET /api/tenants", Some(&alice), &String::new(), 200),
         ("POST /dead/mcp", Some(&alice), &call, 502),
         ("POST /notes/mcp", Some(&stranger), &call, 403),
-        (put, Some(&stranger), &value, 404),
+        (put, Some(&stranger), &value, 403),
         ("POST /notes/mcp", Some(&forged), &call, 401),
         ("POST /notes/mcp", None, &call, 401),
         (&format!("POST /{CANARY}/mcp"), Some(&alice), &call, 404),

@@ -97,25 +97,32 @@ impl Trial {
         let mut child = child.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         while lines.next().unwrap().unwrap() != "ready" {}
+        // Some in the middle of their first change, and some after one, however busy the machine is.
+        if self.rounds % 2 == 1 {
+            while !self.note(&lines.next().unwrap().unwrap()) {}
+        }
         // Few changes and many.
         let limit = if self.rounds % 4 < 2 { 20_000 } else { 300_000 };
         std::thread::sleep(Duration::from_micros(self.random.below(limit)));
         kill(&mut child);
         child.wait().unwrap();
         self.rounds += 1;
-        let mut rewrapping = false;
-        // What is still in the pipe was acknowledged before the kill. A last line without its end was not.
+        // What is still in the pipe was acknowledged before the kill.
         for line in lines.map_while(Result::ok) {
-            let Some(text) = line.strip_suffix(';') else { continue };
-            match text.split_once(' ') {
-                Some((row, round)) => {
-                    self.acknowledged[row.parse::<usize>().unwrap()] = round.parse().unwrap();
-                    self.changes += 1;
-                }
-                None => rewrapping = true,
-            }
+            self.note(&line);
         }
-        self.rewraps += usize::from(rewrapping);
+    }
+
+    /// Takes down what a child says. Whether it was a change; a line without its end was not.
+    fn note(&mut self, line: &str) -> bool {
+        let Some(text) = line.strip_suffix(';') else { return false };
+        let Some((row, round)) = text.split_once(' ') else {
+            self.rewraps += 1;
+            return false;
+        };
+        self.acknowledged[row.parse::<usize>().unwrap()] = round.parse().unwrap();
+        self.changes += 1;
+        true
     }
 
     async fn check(&mut self) {
@@ -124,7 +131,7 @@ impl Trial {
 
     fn end(self, what: &str) {
         let Self { changes, rewraps, .. } = self;
-        println!("{what}, {rewraps} with a rewrap begun, {changes} changes acknowledged");
+        println!("{what}, {rewraps} rewraps begun, {changes} changes acknowledged");
         assert!(changes > 0, "no child came as far as a change");
         assert!(rewraps > 0, "no child came as far as a rewrap");
     }
