@@ -11,12 +11,12 @@ use std::time::{Duration, SystemTime};
 
 use bonafide_claims::UserId;
 use bonafide_policy::TenantId;
-use bonafide_postgres::PostgresVault;
+use bonafide_postgres::{Postgres, PostgresVault};
 use bonafide_vault::{Keyring, MasterKey, Owner, Record, Sealer, SecretName, Vault, admin};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::changes::user;
-use crate::server::{Server, postgres};
+use crate::server::{Server, address, postgres};
 
 const ROWS: usize = 32;
 const URL: &str = "BONAFIDE_KILL_URL";
@@ -175,7 +175,11 @@ pub(crate) async fn child() {
     let keys = Arc::new(KEYS.map(|name| {
         MasterKey::from_base64(SecretString::from(std::env::var(name).unwrap())).unwrap()
     }));
-    let vault = Arc::new(postgres(&std::env::var(URL).unwrap()).vault());
+    // However busy the machine is: this is not about time limits.
+    let limit = Duration::from_secs(60);
+    let builder = Postgres::builder(address(&std::env::var(URL).unwrap()));
+    let builder = builder.with_connect_limit(limit).with_statement_limit(limit);
+    let vault = Arc::new(builder.build().unwrap().vault());
     vault.postgres().prepare().await.unwrap();
     say("ready\n");
     for task in 0..4 {
