@@ -103,6 +103,12 @@ impl GatewayBody {
         Self { ready, rest: Some(rest), pause, ..Self::default() }
     }
 
+    /// All of it, if that is there.
+    pub(crate) fn whole(&self) -> Option<&Bytes> {
+        let more = self.rest.is_some() || self.events.is_some() || self.waiting.is_some();
+        self.ready.front().filter(|_| !more && self.ready.len() == 1)
+    }
+
     /// An event stream, with each event as `events` makes it.
     pub(crate) fn with_events(mut self, events: EventRewriter) -> Self {
         self.events = Some(Box::new(events));
@@ -115,14 +121,6 @@ impl GatewayBody {
         self.ready = ready.filter(|bytes| !bytes.is_empty()).collect();
         self.echo = Some(Box::new(echo));
         self
-    }
-
-    /// All of it, if it has been read already.
-    pub(crate) fn whole(&self) -> Option<&Bytes> {
-        match &self.rest {
-            None if self.ready.len() == 1 => self.ready.front(),
-            _ => None,
-        }
     }
 
     /// Ends when `end` is ready, cleanly, if it has not ended by then.

@@ -21,6 +21,7 @@ use crate::config::{Config, IssuerConfig, PortalConfig, StoreConfig, VaultConfig
 use crate::health::{self, Health};
 use crate::policy;
 use crate::reload::Reload;
+use crate::routes::Routes;
 use crate::server;
 use crate::stores::Stores;
 
@@ -28,7 +29,7 @@ use crate::stores::Stores;
 #[derive(Debug)]
 pub struct Proxy {
     listener: TcpListener,
-    router: Router,
+    routes: Routes,
     reload: Reload,
     audit: Audit,
     settings: server::Settings,
@@ -154,7 +155,7 @@ impl Proxy {
             .iter()
             .map(|issuer| (issuer.trusted.issuer().clone(), Arc::clone(&issuer.keys)));
         let health = Health::new(keys.collect(), secrets, metrics);
-        let router = portal.router().merge(health.router()).fallback_service(gateway);
+        let routes = Routes::new(gateway, portal.router().merge(health.router()));
         let reload = Reload {
             file: None,
             seen: stamp,
@@ -165,7 +166,7 @@ impl Proxy {
             directory,
             health,
         };
-        Ok(Self { listener, router, reload, audit, settings: server::Settings::default() })
+        Ok(Self { listener, routes, reload, audit, settings: server::Settings::default() })
     }
 
     /// How long a client may take to send the head of a request, counted from the end of the one before it on the same
@@ -193,7 +194,7 @@ impl Proxy {
 
     /// All routes, for a program that serves them by itself.
     pub fn router(&self) -> Router {
-        self.router.clone()
+        self.routes.router().clone()
     }
 
     /// The tenants and the policy, to read or to replace.
@@ -213,7 +214,7 @@ impl Proxy {
             tokio::spawn(self.reload.run()),
             tokio::spawn(Lost::new(self.audit.clone()).run()),
         ];
-        let served = server::serve(self.listener, self.router, self.settings, shutdown).await;
+        let served = server::serve(self.listener, self.routes, self.settings, shutdown).await;
         background.iter().for_each(JoinHandle::abort);
         audit::flush(self.audit).await;
         served

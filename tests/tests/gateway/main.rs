@@ -20,3 +20,4 @@ mod quotas;
 mod refusals;
 mod scopes;
 mod sessions;
+mod tasks;

@@ -8,6 +8,7 @@ use bonafide_vault::{KeyError, SecretStore};
 use url::Url;
 
 use super::metrics::Metrics;
+use super::trace::TraceIds;
 use super::trail::Trail;
 use super::{Gateway, Shared};
 use crate::ask::Asker;
@@ -15,6 +16,7 @@ use crate::assertion::Assertions;
 use crate::backend::{Backends, TlsError};
 use crate::quota::{Meter, Seats};
 use crate::session::{NoRandomness, SessionKeys};
+use crate::tasks::TaskKeys;
 use crate::{Limits, Quotas, SharedDirectory};
 
 /// Builds a [`Gateway`].
@@ -110,6 +112,7 @@ impl GatewayBuilder {
         }
         let sealer = self.secrets.sealer();
         let sessions = SessionKeys::new(sealer.keyring())?;
+        let tasks = Arc::new(TaskKeys::new(sealer.keyring())?);
         let asker = Asker::new(sealer.keyring(), self.public_url.clone())?;
         let assertions = Assertions::new(sealer.keyring(), self.public_url.as_str())?;
         let backends = Backends::new(&self.limits)?;
@@ -121,6 +124,7 @@ impl GatewayBuilder {
                 public_url: self.public_url,
                 hosts: self.hosts,
                 sessions,
+                tasks,
                 asker,
                 assertions,
                 limits: self.limits,
@@ -129,6 +133,7 @@ impl GatewayBuilder {
                 meter: Meter::new(self.quotas),
                 seats: Seats::new(),
                 trail: Trail::new(self.audit)?,
+                trace_ids: TraceIds::new()?,
             }),
         })
     }

@@ -10,6 +10,7 @@ mod metrics;
 mod scopes;
 mod service;
 mod sessions;
+mod tasks;
 mod trace;
 mod trail;
 mod variables;
@@ -28,8 +29,10 @@ use crate::assertion::Assertions;
 use crate::backend::Backends;
 use crate::quota::{Meter, Seats};
 use crate::session::SessionKeys;
+use crate::tasks::TaskKeys;
 use crate::{Limits, SharedDirectory, Tenant, TenantScopes};
 use metrics::Metrics;
+use trace::TraceIds;
 use trail::Trail;
 
 /// Serves `/{tenant}/mcp` and the metadata of each tenant.
@@ -49,6 +52,7 @@ struct Shared {
     public_url: Url,
     hosts: AllowedHosts,
     sessions: SessionKeys,
+    tasks: Arc<TaskKeys>,
     asker: Asker,
     assertions: Assertions,
     limits: Limits,
@@ -57,6 +61,7 @@ struct Shared {
     meter: Meter,
     seats: Seats,
     trail: Trail,
+    trace_ids: TraceIds,
 }
 
 impl Gateway {

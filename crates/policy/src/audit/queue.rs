@@ -75,6 +75,12 @@ impl Audit {
         AuditBuilder { sinks: Vec::new(), queue: QUEUE }
     }
 
+    /// Whether what is recorded goes anywhere.
+    #[must_use]
+    pub fn has_sinks(&self) -> bool {
+        !self.queues.is_empty()
+    }
+
     /// Writes a decision down, soon. Never waits.
     pub fn record(&self, decision: Decision) {
         let decision = Arc::new(decision);
