@@ -6,19 +6,20 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
+use super::connect::Connector;
 use crate::{Limits, Tenant};
 
 /// Connections to all backends, pooled by origin. Follows no redirect and reads no proxy variable, so that a
 /// secret goes to the configured origin or nowhere.
 #[derive(Debug, Clone)]
 pub(crate) struct Backends {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
     answer_time: Duration,
 }
 
@@ -65,7 +66,7 @@ impl Backends {
             .http2_keep_alive_while_idle(true)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
-            .build(connector);
+            .build(Connector(connector));
         Ok(Self { client, answer_time: limits.answer_time })
     }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod client;
+mod connect;
 mod headers;
 
 pub(crate) use answer::{Answer, Expected, media_type, read_answer};

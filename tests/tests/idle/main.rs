@@ -1,0 +1,63 @@
+//! What a stream costs that nothing comes on: a gateway in a process of its own, with thousands of them.
+//!
+//! 1,000 streams; 10,000 with `BONAFIDE_REAL=1`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+
+mod backend;
+mod client;
+mod gateway;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// The longest that an idle stream may take of the gateway's memory, in bytes.
+const PER_STREAM: usize = 20 * 1024;
+
+fn main() {
+    // The gateway is this program again.
+    if let Ok(directory) = std::env::var(gateway::DIRECTORY) {
+        return gateway::run(directory.as_ref());
+    }
+    let test = || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(idle_streams_cost_little_and_leave_nothing_behind());
+        Ok(())
+    };
+    let name = "idle_streams_cost_little_and_leave_nothing_behind";
+    libtest_mimic::run(&Arguments::from_args(), vec![Trial::test(name, test)]).exit();
+}
+
+async fn idle_streams_cost_little_and_leave_nothing_behind() {
+    let streams = if std::env::var_os("BONAFIDE_REAL").is_some() { 10_000 } else { 1_000 };
+    let backend = backend::Backend::start().await;
+    let gateway = gateway::Gateway::start(&backend.url()).await;
+    // What is made once, for whatever number of streams.
+    let warm = client::open(&gateway, 100).await;
+    backend.has_open(100).await;
+    drop(warm);
+    backend.has_open(0).await;
+    let before = gateway.memory();
+    let mut rounds = Vec::new();
+    for _ in 0..2 {
+        let open = client::open(&gateway, streams).await;
+        backend.has_open(streams).await;
+        rounds.push(gateway.memory());
+        drop(open);
+        backend.has_open(0).await;
+    }
+    let per_stream = rounds[0].saturating_sub(before) / streams;
+    println!(
+        "{streams} streams: {before} bytes before, {} and {} with them, {} after; {per_stream} per stream",
+        rounds[0],
+        rounds[1],
+        gateway.memory(),
+    );
+    assert!(per_stream < PER_STREAM, "{per_stream} bytes for each");
+    let more = rounds[1].saturating_sub(rounds[0]) / streams;
+    assert!(more < PER_STREAM / 10, "{more} bytes stay behind for each");
+}
