@@ -35,7 +35,8 @@ impl Routes {
         request: Request<Incoming>,
     ) -> Result<Response<Either<GatewayBody, Body>>, Infallible> {
         if is_endpoint(request.uri().path()) {
-            Ok(self.gateway.answer(request).await.map(Either::Left))
+            // Boxed, so that what a request needs is free again while its answer is a stream that stands idle.
+            Ok(self.gateway.call(request).await?.map(Either::Left))
         } else {
             Ok(self.router.call(request).await?.map(Either::Right))
         }

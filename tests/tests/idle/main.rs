@@ -15,8 +15,9 @@ mod gateway;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// The longest that an idle stream may take of the gateway's memory, in bytes.
-const PER_STREAM: usize = 20 * 1024;
+/// The most that an idle stream may take of the gateway's memory, in bytes. Two buffers of the connection to the backend
+/// take 16 KiB of it.
+const PER_STREAM: usize = 40 * 1024;
 
 fn main() {
     // The gateway is this program again.
@@ -43,21 +44,18 @@ async fn idle_streams_cost_little_and_leave_nothing_behind() {
     backend.has_open(0).await;
     let before = gateway.memory();
     let mut rounds = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..6 {
         let open = client::open(&gateway, streams).await;
         backend.has_open(streams).await;
         rounds.push(gateway.memory());
         drop(open);
         backend.has_open(0).await;
     }
-    let per_stream = rounds[0].saturating_sub(before) / streams;
-    println!(
-        "{streams} streams: {before} bytes before, {} and {} with them, {} after; {per_stream} per stream",
-        rounds[0],
-        rounds[1],
-        gateway.memory(),
-    );
-    assert!(per_stream < PER_STREAM, "{per_stream} bytes for each");
-    let more = rounds[1].saturating_sub(rounds[0]) / streams;
-    assert!(more < PER_STREAM / 10, "{more} bytes stay behind for each");
+    let per_stream = rounds.iter().map(|with| with.saturating_sub(before) / streams);
+    let per_stream: Vec<usize> = per_stream.collect();
+    println!("{streams} streams: {before} bytes before them, {per_stream:?} for each");
+    assert!(per_stream.iter().all(|bytes| *bytes < PER_STREAM), "{per_stream:?} bytes for each");
+    // The allocator finds its order in the first rounds. What stayed behind would be as much again in each.
+    let more = per_stream[5].saturating_sub(per_stream[2]) / 3;
+    assert!(more < PER_STREAM / 20, "{more} bytes stay behind for each");
 }

@@ -41,8 +41,7 @@ where
 }
 
 impl Gateway {
-    /// Answers a request, as the tower service does, for a server that has no need of a boxed future.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<GatewayBody>
+    async fn answer<B>(&self, request: Request<B>) -> Response<GatewayBody>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
