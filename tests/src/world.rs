@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use bonafide_headers::{Templates, Variable};
-use bonafide_mcp::{Directory, Gateway, GatewayBuilder, Limits, Quotas, SharedDirectory, Tenant};
+use bonafide_mcp::{
+    Directory, Gateway, GatewayBuilder, Limits, Quotas, SharedDirectory, Tenant, TenantScopes,
+};
 use bonafide_policy::{Audit, Policy, Rule, TenantId};
 use bonafide_testkit::{Issuer, Server, User};
 use bonafide_tower::{AllowedHosts, Authenticator};
@@ -78,6 +80,13 @@ impl World {
         let policy = Policy::builder().with_rule(rule).build().unwrap();
         let directory = self.directory.load();
         self.directory.replace(Directory::new(directory.tenants().cloned(), policy));
+    }
+
+    /// Asks for scopes at every tenant.
+    pub fn ask_for_scopes(&self, scopes: &TenantScopes) {
+        let directory = self.directory.load();
+        let tenants = directory.tenants().map(|tenant| tenant.clone().with_scopes(scopes.clone()));
+        self.directory.replace(Directory::new(tenants, directory.policy().clone()));
     }
 
     /// A user in the group of each of these tenants.

@@ -77,6 +77,7 @@
 //! |---|---|
 //! | 401 | no valid token, whatever else is wrong |
 //! | 403 | a foreign `Host` or `Origin`; a tenant that is denied (JSON-RPC error [`code::DENIED`]); a user of a trusted hop, where the backend gets assertions |
+//! | 403 with `insufficient_scope` | the token lacks scopes of the tenant, or of what is asked (JSON-RPC error [`code::DENIED`]) |
 //! | 404 | no such tenant or session |
 //! | 200 | a missing or refused credential: a URL elicitation, a tool error, or a JSON-RPC error ([`code::CREDENTIAL_NEEDED`]) |
 //! | 400, 405, 408, 413, 415 | no message, no method of ours, too slow, too large, not JSON in UTF-8 |
@@ -116,6 +117,24 @@
 //! that it is given. What still differs is a server that treats names differently by how they are written (their
 //! first letters, say), or that tells which names are similar: it tells its names to everybody who may call it. And a stream
 //! that is resumed tells the random name: that the policy denies one, not whether it is there.
+//!
+//! # Scopes
+//!
+//! A tenant may ask for scopes in the tokens of its users ([`Tenant::with_scopes`]): basic ones for whatever is asked of it, GET and
+//! DELETE included, and more for the tools, prompts and resources that a pattern matches. They come on top of the policy:
+//!
+//! * The policy is asked first, and its denial stays a 403 without a challenge: no scope would help. What it hides is
+//!   answered as if it were not there, whatever scopes it would need.
+//! * A token that lacks scopes gets 403 with `insufficient_scope` and *all* scopes that this very request needs, those that
+//!   it has included, so that a client gets them in one go. The same request gets the same list, whatever the token has.
+//! * What needs a scope that the token lacks is listed all the same: a client must know of it to ask for the scope.
+//! * The challenge of a 401 and the metadata name the basic scopes. Both are public.
+//! * Scopes may imply others ([`TenantScopes::with_hierarchy`]). The rules of a policy compare scopes as they are written.
+//! * A request of a method that is not in the specification, or that names a resource in a way that could be another spelling,
+//!   needs all scopes that it could need.
+//! * A user of a [trusted hop](bonafide_tower::TrustedHop) has no scopes, and no token that could get some: a 403 without a
+//!   challenge.
+//! * The pages and the API where credentials are entered ask for no scopes: they use no tool.
 //!
 //! # Asking for a credential
 //!
@@ -197,6 +216,7 @@ mod message;
 mod quota;
 mod refusal;
 mod rewrite;
+mod scopes;
 mod session;
 mod standard_headers;
 mod tenant;
@@ -211,5 +231,6 @@ pub use limits::Limits;
 pub use link::{LINK_TIME, LinkError, LinkSealer};
 pub use quota::Quotas;
 pub use refusal::code;
+pub use scopes::TenantScopes;
 pub use session::NoRandomness;
 pub use tenant::{Tenant, TenantError};

@@ -9,6 +9,8 @@ use bonafide_vault::SecretName;
 use http::{HeaderName, Uri, header};
 use url::Url;
 
+use crate::TenantScopes;
+
 /// An MCP backend: where it is, and which headers each user's requests carry to it.
 ///
 /// Cloning costs a reference count.
@@ -17,6 +19,7 @@ pub struct Tenant {
     title: Arc<str>,
     checked: bool,
     assertion: Option<HeaderName>,
+    scopes: Option<Arc<TenantScopes>>,
     inner: Arc<Inner>,
 }
 
@@ -82,6 +85,7 @@ impl Tenant {
             title,
             checked: false,
             assertion: None,
+            scopes: None,
             inner: Arc::new(Inner { id, url, uri, templates, secrets, protected }),
         })
     }
@@ -128,6 +132,19 @@ impl Tenant {
     #[must_use]
     pub fn assertion(&self) -> Option<&HeaderName> {
         self.assertion.as_ref()
+    }
+
+    /// Asks for scopes in the tokens of its users, besides what the policy says. Default: for none.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: TenantScopes) -> Self {
+        self.scopes = Some(Arc::new(scopes));
+        self
+    }
+
+    /// The scopes that its users' tokens need.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&TenantScopes> {
+        self.scopes.as_deref()
     }
 
     /// Its id.

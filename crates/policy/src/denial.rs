@@ -24,6 +24,10 @@ pub enum DenialKind {
     DeniedBy(RuleId),
     /// It rests on groups, and the user's are not known.
     GroupsUnknown(UnknownGroups),
+    /// The rules allow it, and the token lacks scopes that are asked for besides: [`Permit::refuse_scopes`].
+    ///
+    /// [`Permit::refuse_scopes`]: crate::Permit::refuse_scopes
+    ScopesMissing,
 }
 
 /// A policy's "no" to a user, a tenant and perhaps a tool.
@@ -53,6 +57,16 @@ impl Denial {
         refusal: Refusal,
     ) -> Self {
         let kind = DenialKind::new(policy.compiled(), refusal);
+        Self::of_kind(policy, user, tenant, tool, kind)
+    }
+
+    pub(crate) fn of_kind(
+        policy: Policy,
+        user: VerifiedUser,
+        tenant: TenantId,
+        tool: Option<Box<str>>,
+        kind: DenialKind,
+    ) -> Self {
         Self { inner: Box::new(Denied { policy, user, tenant, tool, kind }) }
     }
 
@@ -120,6 +134,7 @@ impl DenialKind {
             Self::GroupsUnknown(why) => {
                 write!(f, "the groups of this user are not known ({why}), and they decide on")?;
             }
+            Self::ScopesMissing => f.write_str("the token lacks scopes that are needed for")?,
         }
         if let Some(tool) = tool {
             let shown: String = tool.chars().take(SHOWN).collect();

@@ -122,7 +122,7 @@ pub use store::{
 };
 #[cfg(feature = "serde")]
 pub use suite::{PolicyTests, PolicyTestsError, TestFailure, TestReport};
-pub use tools::{MAX_PATTERN_LEN, MAX_TOOL_LEN, PatternError};
+pub use tools::{MAX_PATTERN_LEN, MAX_TOOL_LEN, PatternError, ToolPattern};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

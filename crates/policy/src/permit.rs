@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bonafide_claims::VerifiedUser;
 
 use crate::compiled::{Compiled, Grant, Refusal, RuleNo, Who};
-use crate::denial::Denial;
+use crate::denial::{Denial, DenialKind};
 use crate::ids::{RuleId, TenantId};
 use crate::policy::Policy;
 
@@ -90,6 +90,15 @@ impl Permit {
         let Permitted { policy, user, grant } = &*self.inner;
         let (policy, user, tenant) = (policy.clone(), user.clone(), grant.tenant.clone());
         Denial::new(policy, user, tenant, Some(tool.into()), Refusal::NoRule)
+    }
+
+    /// A denial for a caller that asks for scopes besides the rules, and does not find them in the token: of one tool, or
+    /// of the tenant. Its kind is [`ScopesMissing`](DenialKind::ScopesMissing).
+    #[must_use]
+    pub fn refuse_scopes(&self, tool: Option<&str>) -> Denial {
+        let Permitted { policy, user, grant } = &*self.inner;
+        let (policy, user, tenant) = (policy.clone(), user.clone(), grant.tenant.clone());
+        Denial::of_kind(policy, user, tenant, tool.map(Into::into), DenialKind::ScopesMissing)
     }
 
     /// Whether there is no tool of the tenant that the user may not use, whatever tools it gets.

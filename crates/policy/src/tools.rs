@@ -1,5 +1,7 @@
 //! Patterns for tool names, the only place where a rule has wildcards.
 
+use std::str::FromStr;
+
 /// The longest tool pattern, in bytes.
 pub const MAX_PATTERN_LEN: usize = 256;
 
@@ -33,12 +35,21 @@ pub enum PatternError {
 
 /// A tool name in which `*` stands for any text, the empty one included. Anchored at both ends, and the
 /// case counts.
+///
+/// ```
+/// use bonafide_policy::ToolPattern;
+///
+/// let pattern: ToolPattern = "create_*".parse()?;
+/// assert!(pattern.matches("create_issue") && !pattern.matches("recreate_issue"));
+/// assert!("create_?".parse::<ToolPattern>().is_err());
+/// # Ok::<(), bonafide_policy::PatternError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Pattern {
+pub struct ToolPattern {
     text: Box<str>,
 }
 
-impl Pattern {
+impl ToolPattern {
     /// The pattern of a rule that says nothing of tools.
     pub(crate) fn all() -> Self {
         Self { text: "*".into() }
@@ -57,7 +68,9 @@ impl Pattern {
         Ok(Self { text: text.into() })
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// The pattern as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.text
     }
 
@@ -69,7 +82,9 @@ impl Pattern {
         !self.text.contains('*')
     }
 
-    pub(crate) fn matches(&self, name: &str) -> bool {
+    /// Whether it stands for this name.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
         let Some((head, rest)) = self.text.split_once('*') else {
             return *self.text == *name;
         };
@@ -96,18 +111,26 @@ impl Pattern {
     }
 }
 
+impl FromStr for ToolPattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        Self::parse(text)
+    }
+}
+
 /// The tools of one rule.
 #[derive(Debug, Clone)]
 pub(crate) struct Tools {
     all: bool,
-    patterns: Box<[Pattern]>,
+    patterns: Box<[ToolPattern]>,
     /// How many of the patterns, from the start, have no wildcard; they are sorted.
     exact: usize,
 }
 
 impl Tools {
-    pub(crate) fn new(mut patterns: Vec<Pattern>) -> Self {
-        let all = patterns.iter().any(Pattern::is_all);
+    pub(crate) fn new(mut patterns: Vec<ToolPattern>) -> Self {
+        let all = patterns.iter().any(ToolPattern::is_all);
         patterns.sort_by(|a, b| (!a.is_exact(), &a.text).cmp(&(!b.is_exact(), &b.text)));
         patterns.dedup();
         let exact = patterns.iter().take_while(|pattern| pattern.is_exact()).count();
@@ -118,7 +141,7 @@ impl Tools {
         self.all
     }
 
-    pub(crate) fn patterns(&self) -> &[Pattern] {
+    pub(crate) fn patterns(&self) -> &[ToolPattern] {
         &self.patterns
     }
 
@@ -132,7 +155,7 @@ impl Tools {
             || globs.iter().any(|glob| glob.matches(name))
     }
 
-    pub(crate) fn covers(&self, pattern: &Pattern) -> bool {
+    pub(crate) fn covers(&self, pattern: &ToolPattern) -> bool {
         self.all || self.patterns.iter().any(|own| own.covers(pattern))
     }
 }
@@ -141,8 +164,8 @@ impl Tools {
 mod tests {
     use super::*;
 
-    fn pattern(text: &str) -> Pattern {
-        Pattern::parse(text).unwrap()
+    fn pattern(text: &str) -> ToolPattern {
+        ToolPattern::parse(text).unwrap()
     }
 
     #[test]
@@ -196,11 +219,11 @@ mod tests {
     fn refuses_other_pattern_languages() {
         for found in NOT_OURS {
             let text = format!("a{found}");
-            assert_eq!(Pattern::parse(&text), Err(PatternError::Operator { found }));
+            assert_eq!(ToolPattern::parse(&text), Err(PatternError::Operator { found }));
         }
-        assert_eq!(Pattern::parse(""), Err(PatternError::Length { len: 0 }));
-        assert_eq!(Pattern::parse(" a"), Err(PatternError::Space));
-        assert_eq!(Pattern::parse("a\u{7}b"), Err(PatternError::Space));
+        assert_eq!(ToolPattern::parse(""), Err(PatternError::Length { len: 0 }));
+        assert_eq!(ToolPattern::parse(" a"), Err(PatternError::Space));
+        assert_eq!(ToolPattern::parse("a\u{7}b"), Err(PatternError::Space));
     }
 
     #[test]

@@ -285,6 +285,8 @@ texts! {
     reason_rule = "a rule denies it";
     /// Why: the groups of the user are not known.
     reason_groups = "the groups are not known";
+    /// Why: the token has fewer rights than the service asks for.
+    reason_scopes = "the token lacks scopes";
     /// Why: there is no such service.
     reason_tenant = "there is no such service";
     /// Whose value it was, behind what was done. `{user}` is an id.

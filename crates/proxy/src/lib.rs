@@ -52,6 +52,12 @@
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.
 //! * `tenants.NAME.variables.VARIABLE`: `title`, `description`, `required`, `secret`, `default`, `pattern`, `choices`,
 //!   `min_length`, `max_length`.
+//! * `tenants.NAME.scopes`: scopes that a token needs for the tenant, `["mcp:use"]`. `tenants.NAME.tool_scopes`: what it needs
+//!   besides for some tools, `"create_*" = ["github:write"]`; a prompt is the tool `prompts/NAME`, a resource `resources/URI`.
+//!   The policy is asked first. A token that lacks scopes gets 403 with `insufficient_scope` and all that the request needs.
+//! * `scopes`: scopes that imply others, for all tenants: `"mcp:admin" = ["mcp:use", "github:write"]`. Where an issuer asks for a
+//!   scope by a longer name than its tokens have, as Entra ID does, ask for the long one, which clients are told, and say
+//!   here that the short one implies it: `"mcp.use" = ["api://bonafide/mcp.use"]`.
 //! * A PostgreSQL URL is `postgres://USER:PASSWORD@HOST:5432/DATABASE` with the parameters that
 //!   [`Address`](bonafide_postgres::Address) lists, or `env:NAME`, a variable that has one. With a password in it, the file must be
 //!   readable by its owner only.
@@ -71,7 +77,7 @@
 //!   `{public_url}/connections/-/callback` as redirect URI, and `{public_url}/connections` for after sign-out. Without
 //!   this section, the pages only say how to use the API.
 //!
-//! A change of `tenants` and `policy.rules` takes effect by itself within some seconds, or at `SIGHUP`; one of the rules in
+//! A change of `tenants`, `scopes` and `policy.rules` takes effect by itself within some seconds, or at `SIGHUP`; one of the rules in
 //! a database within a second. The rest needs a restart. What can't be used leaves the tenants and the policy before in force as
 //! a whole: the log says why, `/readyz` and the metrics `bonafide_config_reloads_total`, `bonafide_policy_reloads_total` and
 //! `bonafide_policy_stale` say that.

@@ -125,7 +125,7 @@ impl Reload {
             return FileState::Used;
         }
         tracing::warn!(
-            "the file also differs outside of `tenants` and `policy.rules`: that takes effect at a restart"
+            "the file also differs outside of `tenants`, `scopes` and `policy.rules`: that takes effect at a restart"
         );
         FileState::NeedsRestart
     }

@@ -261,6 +261,96 @@ fn each_problem_names_line_and_key_and_what_to_write() {
     }
 }
 
+const SCOPES: &str = r#"
+[scopes]
+"mcp:admin" = ["mcp:use", "github:write"]
+[tenants.jira]
+url    = "https://jira.example.com/mcp"
+scopes = ["mcp:use"]
+[tenants.jira.tool_scopes]
+"create_*" = ["jira:write"]
+"#;
+
+#[test]
+fn scopes_of_a_tenant_and_of_its_tools_are_read() {
+    let config = Files::new().parse(&format!("{GOOD}{SCOPES}")).unwrap();
+    assert!(config.directory.tenant("github").unwrap().scopes().is_none());
+    let scopes = config.directory.tenant("jira").unwrap().scopes().unwrap();
+    assert_eq!(scopes.basic().to_string(), "mcp:use");
+    assert_eq!(scopes.needed(Some("create_issue")).to_string(), "mcp:use jira:write");
+    let user = |scope| {
+        bonafide_testkit::Issuer::new("https://idp.example")
+            .user("u")
+            .with_scopes([scope])
+            .verified()
+    };
+    assert!(scopes.missing(&user("mcp:admin"), Some("read")).is_empty());
+    assert_eq!(scopes.missing(&user("mcp:admin"), Some("create_x")).to_string(), "jira:write");
+    // A hierarchy alone asks for nothing, and a tool may need scopes where the tenant needs none.
+    let text = format!("{GOOD}{SCOPES}").replace("scopes = [\"mcp:use\"]\n", "");
+    let config = Files::new().parse(&text).unwrap();
+    assert!(config.directory.tenant("jira").unwrap().scopes().unwrap().basic().is_empty());
+}
+
+#[test]
+fn scopes_that_can_not_be_meant_are_refused_where_they_stand() {
+    // The lines are those of SCOPES.
+    let cases = [
+        ("scopes = [\"mcp:use\"]", "scopes = []", 6, "tenants.jira.scopes", "leave the list out"),
+        (
+            "scopes = [\"mcp:use\"]",
+            "scopes = \"mcp:use\"",
+            6,
+            "tenants.jira.scopes",
+            "list of texts",
+        ),
+        (
+            "scopes = [\"mcp:use\"]",
+            "scopes = [\"a b\"]",
+            6,
+            "tenants.jira.scopes",
+            "`a b` is no scope",
+        ),
+        ("scopes = [\"mcp:use\"]", "scopes = [\"\\\"\"]", 6, "tenants.jira.scopes", "is no scope"),
+        (
+            "scopes = [\"mcp:use\"]",
+            "scopes = [\"mcp:use\", \"offline_access\"]",
+            6,
+            "tenants.jira.scopes",
+            "refresh token",
+        ),
+        ("[\"jira:write\"]", "[]", 8, "tenants.jira.tool_scopes.create_*", "leave the list out"),
+        ("\"create_*\"", "\"create_?\"", 8, "tenants.jira.tool_scopes.create_?", "wildcard is `*`"),
+        ("\"create_*\"", "\"\"", 8, "tenants.jira.tool_scopes.", "1 to 256 bytes"),
+        (
+            "[tenants.jira.tool_scopes]",
+            "[tenants.jira.toolscopes]",
+            7,
+            "tenants.jira.toolscopes",
+            "`tool_scopes`",
+        ),
+        ("\"github:write\"]", "\"mcp:admin\"]", 3, "scopes.mcp:admin", "implies itself"),
+        ("\"github:write\"]", "\"\"]", 3, "scopes.mcp:admin", "is no scope"),
+        ("\"mcp:admin\" =", "\"mcp admin\" =", 3, "scopes.mcp admin", "is no scope"),
+        ("[\"mcp:use\", \"github:write\"]", "[]", 3, "scopes.mcp:admin", "leave the list out"),
+    ];
+    let files = Files::new();
+    let before = GOOD.lines().count();
+    for (from, to, line, key, says) in cases {
+        assert!(SCOPES.contains(from), "{from}");
+        let error = files.parse(&format!("{GOOD}{}", SCOPES.replacen(from, to, 1))).expect_err(to);
+        let found = problems(&error);
+        let expected = format!("{} {key}: ", before + line);
+        let hit = |problem: &String| problem.starts_with(&expected) && problem.contains(says);
+        assert!(found.iter().any(hit), "{to:?}: expected `{expected}…{says}`, found {found:#?}");
+        assert_eq!(found.len(), 1, "{found:#?}");
+    }
+    let circle =
+        SCOPES.replace("[tenants.jira]", "\"github:write\" = [\"mcp:admin\"]\n[tenants.jira]");
+    let error = files.parse(&format!("{GOOD}{circle}")).unwrap_err();
+    assert!(error.to_string().contains("implies itself: take it out of what"), "{error}");
+}
+
 #[test]
 fn all_problems_come_in_one_message_in_the_order_of_the_file() {
     let text = GOOD

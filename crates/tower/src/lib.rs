@@ -1,8 +1,9 @@
-//! Tower middleware for verified users: authenticate, challenge, scrub, describe the resource.
+//! Tower middleware for verified users: authenticate, challenge, ask for scopes, scrub, describe the resource.
 //!
 //! [`AuthenticateLayer`] lets a request through if its token verifies, and puts a
 //! [`VerifiedUser`](bonafide_claims::VerifiedUser) into its extensions; everybody else gets 401 and is told where to
-//! get a token (RFC 6750, RFC 9728). [`ScrubLayer`] removes the headers by which a client could claim to be somebody.
+//! get a token (RFC 6750, RFC 9728). [`RequireScopesLayer`] asks a token for scopes, and tells a client which ones it lacks
+//! (`insufficient_scope`); scopes may imply others ([`ScopeHierarchy`]). [`ScrubLayer`] removes the headers by which a client could claim to be somebody.
 //! [`AllowedHosts`] refuses requests that were addressed to, or come from, a foreign name. The crate decides nothing
 //! about who may do what; that is `bonafide-policy`.
 //!
@@ -55,6 +56,7 @@ mod authenticate;
 mod extract;
 mod hosts;
 mod protected_resource;
+mod scopes;
 mod scrub;
 
 pub use authenticate::{
@@ -65,4 +67,5 @@ pub use authenticate::{
 pub use extract::User;
 pub use hosts::{AllowedHosts, HostError};
 pub use protected_resource::{ProtectedResource, ResourceError, WELL_KNOWN};
+pub use scopes::{RequireScopes, RequireScopesLayer, RequiredScopes, ScopeError, ScopeHierarchy};
 pub use scrub::{IdentityHeaders, Scrub, ScrubLayer};

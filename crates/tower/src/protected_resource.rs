@@ -69,7 +69,8 @@ impl ProtectedResource {
         self
     }
 
-    /// Adds a scope that a client should ask for.
+    /// Adds a scope that a client should ask for. MCP wants few: those for basic use, more when they are needed
+    /// ([`Challenge::insufficient_scope`](crate::Challenge::insufficient_scope)), and never `offline_access`.
     #[must_use]
     pub fn with_scope(mut self, scope: Scope) -> Self {
         self.scopes.push(scope);

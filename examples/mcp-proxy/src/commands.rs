@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use bonafide::claims::{VerifiedUser, Verifier};
+use bonafide::mcp::{Tenant, TenantScopes};
 use bonafide::policy::TenantId;
 use bonafide::proxy::{Config, Environment, PolicyAdmin, Proxy};
 use bonafide::vault::MasterKey;
@@ -48,10 +49,29 @@ pub(crate) async fn explain(
     let config = Config::load(file, &Environment::of_process())?;
     let tenant: TenantId = tenant.parse()?;
     let user = verify(&config, token_file).await?;
+    let scopes = config.directory.tenant(tenant.as_str()).and_then(Tenant::scopes).cloned();
     let policy = PolicyAdmin::open_existing(config.policy)?.policy().await?;
     let explanation = policy.explain(&user, &tenant, tool);
     println!("{explanation}");
-    Ok(if explanation.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let enough = scopes.is_none_or(|scopes| explain_scopes(&scopes, &user, tool));
+    Ok(if explanation.allowed && enough { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether the token has the scopes that are needed besides.
+fn explain_scopes(scopes: &TenantScopes, user: &VerifiedUser, tool: Option<&str>) -> bool {
+    let (needed, missing) = (scopes.needed(tool), scopes.missing(user, tool));
+    if needed.is_empty() {
+        return true;
+    }
+    println!(
+        "  scopes: needs `{needed}`; {}",
+        if missing.is_empty() {
+            "the token has them".to_owned()
+        } else {
+            format!("the token lacks `{missing}`")
+        }
+    );
+    missing.is_empty()
 }
 
 /// The user of the token in a file.

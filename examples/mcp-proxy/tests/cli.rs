@@ -253,6 +253,41 @@ fn policy_lint_and_test_look_at_the_rules_of_file_and_database() {
     assert!(output.status.code() == Some(1) && text(&output.stderr).contains("there is no test"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_says_which_scopes_a_token_lacks() {
+    let idp = bonafide_testkit::IdentityProvider::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = configuration(directory.path(), idp.issuer());
+    let config = fs::read_to_string(&file).unwrap().replace(
+        "[[policy.rules]]",
+        "scopes = [\"mcp:use\"]\ntool_scopes = { \"create_*\" = [\"github:write\"] }\n[scopes]\n\
+         \"mcp:admin\" = [\"github:write\", \"mcp:use\"]\n[[policy.rules]]",
+    );
+    fs::write(&file, config).unwrap();
+    assert!(run(&["check", "--config", &file]).status.success());
+    let token = directory.path().join("token");
+    for (scope, tool, code, said) in [
+        ("mcp:use", "list_issues", 0, "  scopes: needs `mcp:use`; the token has them"),
+        (
+            "mcp:use",
+            "create_issue",
+            1,
+            "  scopes: needs `mcp:use github:write`; the token lacks `github:write`",
+        ),
+        ("mcp:admin", "create_issue", 0, "needs `mcp:use github:write`; the token has them"),
+        ("canary", "list_issues", 1, "the token lacks `mcp:use`"),
+    ] {
+        let user = idp.user("alice").with_groups(["MCP-GitHub"]).with_audience("api://bonafide");
+        fs::write(&token, user.with_scopes([scope]).token()).unwrap();
+        let arguments = ["explain", "--config", &file, "--token-file", token.to_str().unwrap()];
+        let arguments = [&arguments[..], &["--tenant", "github", "--tool", tool]].concat();
+        let output = run(&arguments);
+        let found = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{found}{}", text(&output.stderr));
+        assert!(found.contains(said) && !found.contains("canary"), "{found}");
+    }
+}
+
 #[test]
 fn serve_answers_at_once_though_issuer_and_backend_are_away() {
     let directory = tempfile::tempdir().unwrap();

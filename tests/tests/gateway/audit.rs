@@ -5,9 +5,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bonafide_mcp::Limits;
+use bonafide_mcp::{Limits, TenantScopes};
 use bonafide_policy::{Audit, AuditError, AuditEvent, AuditSink, JsonLines};
 use bonafide_tests::{CANARY, RawBackend, World, call};
+use bonafide_tower::RequiredScopes;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -77,6 +78,30 @@ async fn each_decision_is_written_down_with_user_tenant_tool_rules_and_request()
     for line in &mut found {
         assert!(line.as_object_mut().unwrap().remove("at").is_some());
     }
+    assert_eq!(found, expected);
+    assert!(!std::fs::read_to_string(&path).unwrap().contains(CANARY));
+}
+
+#[tokio::test]
+async fn scopes_that_a_token_lacks_are_written_down_as_the_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.jsonl");
+    let (_backend, world, audit) = world(JsonLines::open(&path).unwrap(), 100).await;
+    world.ask_for_scopes(&TenantScopes::new(RequiredScopes::new(["mcp:use"]).unwrap()));
+    let alice = world.user("alice", &["github"]).with_scopes([CANARY]);
+    for request in
+        [world.call("github", &alice, "whoami"), world.request(Method::GET, "github", &alice)]
+    {
+        let request = request.header("x-request-id", "r");
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    }
+    assert!(audit.flush(SOON));
+    let mut found = lines(&path);
+    for line in &mut found {
+        assert!(line.as_object_mut().unwrap().remove("at").is_some());
+    }
+    let expected = [json!("whoami"), Value::Null]
+        .map(|tool| event("alice", "github", tool, json!([]), json!("scopes_missing"), "r"));
     assert_eq!(found, expected);
     assert!(!std::fs::read_to_string(&path).unwrap().contains(CANARY));
 }

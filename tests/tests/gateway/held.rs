@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bonafide_headers::{Templates, Variable};
-use bonafide_mcp::{Directory, Limits, Tenant};
+use bonafide_mcp::{Directory, Limits, Tenant, TenantScopes};
 use bonafide_policy::{Permit, Policy, Rule};
 use bonafide_testkit::User;
 use bonafide_tests::{RawBackend, World, call, capture_log};
+use bonafide_tower::RequiredScopes;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -145,6 +146,20 @@ async fn who_lost_the_right_while_waiting_is_denied() {
     enter(&world, &permit).await;
     let end = end(response).await;
     assert_eq!((&end["id"], &end["error"]["code"]), (&7.into(), &403.into()), "{end}");
+    assert_eq!(backend.seen(), "");
+}
+
+#[tokio::test]
+async fn a_scope_that_came_to_be_needed_while_waiting_is_asked_for() {
+    let backend = RawBackend::start(ANSWER, true).await;
+    let (world, alice) = world(&backend).await;
+    let permit = permit(&world, &alice);
+    let response = held(&world, &alice).await;
+    world.ask_for_scopes(&TenantScopes::new(RequiredScopes::new(["mcp:use"]).unwrap()));
+    enter(&world, &permit).await;
+    let end = end(response).await;
+    assert_eq!((&end["id"], &end["error"]["code"]), (&7.into(), &403.into()), "{end}");
+    assert!(end["error"]["message"].as_str().unwrap().contains("mcp:use"), "{end}");
     assert_eq!(backend.seen(), "");
 }
 

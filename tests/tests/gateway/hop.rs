@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use bonafide_headers::{Templates, Variable};
-use bonafide_mcp::{Directory, Gateway, SharedDirectory, Tenant};
+use bonafide_mcp::{Directory, Gateway, SharedDirectory, Tenant, TenantScopes};
 use bonafide_policy::{Policy, Rule};
 use bonafide_tests::RawBackend;
-use bonafide_tower::{Authenticator, Peer, TrustedHop};
+use bonafide_tower::{Authenticator, Peer, RequiredScopes, TrustedHop};
 use bonafide_vault::{Keyring, MasterKey, MemoryVault, SecretStore};
+use http::response::Parts;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -18,13 +19,24 @@ const SECRET: &str = "a secret of thirty-two bytes and more";
 
 /// What a user of the hop is answered.
 async fn ask(backend: &RawBackend, template: &str, assertion: Option<&str>) -> (StatusCode, Value) {
+    let (response, body) = ask_with(backend, template, assertion, TenantScopes::default()).await;
+    (response.status, body)
+}
+
+async fn ask_with(
+    backend: &RawBackend,
+    template: &str,
+    assertion: Option<&str>,
+    scopes: TenantScopes,
+) -> (Parts, Value) {
     let templates = Templates::builder()
         .with_variable(Variable::new("KEY".parse().unwrap()))
         .with_header("X-Who", template)
         .build()
         .unwrap();
     let url = backend.url().parse().unwrap();
-    let mut tenant = Tenant::new("t".parse().unwrap(), url, templates).unwrap();
+    let tenant = Tenant::new("t".parse().unwrap(), url, templates).unwrap();
+    let mut tenant = tenant.with_scopes(scopes);
     if let Some(header) = assertion {
         tenant = tenant.with_assertion(header.parse().unwrap()).unwrap();
     }
@@ -64,9 +76,9 @@ async fn ask(backend: &RawBackend, template: &str, assertion: Option<&str>) -> (
         .body(Body::from(message.to_string()))
         .unwrap();
     let response = gateway.build().unwrap().oneshot(request).await.unwrap();
-    let status = response.status();
-    let body = to_bytes(Body::new(response.into_body()), 65536).await.unwrap();
-    (status, serde_json::from_slice(&body).unwrap())
+    let (head, body) = response.into_parts();
+    let body = to_bytes(Body::new(body), 65536).await.unwrap();
+    (head, serde_json::from_slice(&body).unwrap())
 }
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 36\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}";
@@ -95,4 +107,15 @@ async fn who_cannot_sign_in_to_the_page_is_not_sent_there() {
     let text = body["result"]["content"][0]["text"].as_str().unwrap();
     assert!(!body.to_string().contains("/connections/"), "{text}");
     assert!(text.contains("administrator") && text.contains("/api/tenants/t/variables/"), "{text}");
+}
+
+#[tokio::test]
+async fn who_has_no_token_is_not_sent_for_a_better_one() {
+    let backend = RawBackend::start(ANSWER, true).await;
+    let scopes = TenantScopes::new(RequiredScopes::new(["mcp:use"]).unwrap());
+    let (head, body) = ask_with(&backend, "${user.subject}", None, scopes).await;
+    assert_eq!(head.status, StatusCode::FORBIDDEN, "{body}");
+    assert_eq!((&body["id"], &body["error"]["code"]), (&7.into(), &403.into()), "{body}");
+    assert!(!head.headers.contains_key("www-authenticate"));
+    assert_eq!(backend.seen(), "");
 }

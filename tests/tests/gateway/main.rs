@@ -17,4 +17,5 @@ mod hop;
 mod lists;
 mod quotas;
 mod refusals;
+mod scopes;
 mod sessions;

@@ -19,7 +19,7 @@ use super::authorize::{Authorized, Decided, authorize};
 use super::forward::Exchange;
 use super::held::Held;
 use super::metrics::{Metrics, Outcome};
-use super::service::{challenged_resource, method_not_allowed, not_found};
+use super::service::{method_not_allowed, not_found};
 use crate::ask::{Answered, Retry, invalid_state};
 use crate::content::check_content;
 use crate::message::{Message, MessageError};
@@ -125,6 +125,8 @@ impl Shared {
         // A caller who may not be here learns that, and nothing about how well the message was made.
         let id = message.as_ref().and_then(|message| message.as_ref().ok()?.id.as_ref());
         let permit = self.permit(&directory, &user, tenant.id(), id, &parts)?;
+        let read = message.as_ref().and_then(|message| message.as_ref().ok());
+        self.require_scopes(&permit, tenant, read, &body, &parts)?;
         if message.is_some() {
             check_content(&parts.headers).map_err(|refusal| {
                 let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -259,8 +261,9 @@ impl Shared {
         self.authenticator.authenticate_from(&parts.headers, peer).await.map_err(|refusal| {
             tracing::info!(error = %refusal, "refused a request without a valid token");
             let mut challenge = Challenge::new(&refusal);
-            if let Some(resource) = challenged_resource(self, tenant) {
-                challenge = challenge.with_resource(&resource);
+            if let Some(id) = tenant {
+                let directory = self.directory.load();
+                challenge = self.pointing_to(id, directory.tenant(id.as_str()), challenge);
             }
             let mut response = Response::new(GatewayBody::default());
             challenge.apply(&mut response);

@@ -109,6 +109,7 @@ impl Held {
             Refused::new(Outcome::NotFound, response)
         })?;
         let permit = shared.permit(&directory, &user, tenant.id(), id, &parts)?;
+        shared.require_scopes(&permit, tenant, Some(&message), &retry.body, &parts)?;
         let authorized = shared.authorized(&permit, Some(&message), &parts, &retry.body)?;
         let Authorized { body: sent, probes, .. } = authorized;
         let outcome = if probes.is_empty() { Outcome::Forwarded } else { Outcome::Denied };

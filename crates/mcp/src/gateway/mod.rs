@@ -7,6 +7,7 @@ mod endpoint;
 mod forward;
 mod held;
 mod metrics;
+mod scopes;
 mod service;
 mod sessions;
 mod trace;
@@ -16,7 +17,7 @@ mod variables;
 use std::sync::Arc;
 
 use bonafide_policy::TenantId;
-use bonafide_tower::{AllowedHosts, Authenticator, ProtectedResource};
+use bonafide_tower::{AllowedHosts, Authenticator, ProtectedResource, RequiredScopes};
 use bonafide_vault::SecretStore;
 pub use builder::{BuildError, GatewayBuilder};
 use url::Url;
@@ -27,7 +28,7 @@ use crate::assertion::Assertions;
 use crate::backend::Backends;
 use crate::quota::{Meter, Seats};
 use crate::session::SessionKeys;
-use crate::{Limits, SharedDirectory};
+use crate::{Limits, SharedDirectory, Tenant, TenantScopes};
 use metrics::Metrics;
 use trail::Trail;
 
@@ -72,16 +73,17 @@ impl Gateway {
 }
 
 impl Shared {
-    /// The tenant's endpoint as a protected resource. `None` if the public URL can't have a path.
-    fn resource(&self, tenant: &TenantId, title: Option<&str>) -> Option<ProtectedResource> {
-        let url = self.public_url.join(&format!("/{}/mcp", tenant.as_str())).ok()?;
+    /// The endpoint of that name as a protected resource. `None` if the public URL can't have such a path.
+    fn resource(&self, id: &TenantId, tenant: Option<&Tenant>) -> Option<ProtectedResource> {
+        let url = self.public_url.join(&format!("/{}/mcp", id.as_str())).ok()?;
         let mut resource = ProtectedResource::new(url).ok()?;
         for issuer in self.authenticator.issuers() {
             resource = resource.with_authorization_server(issuer.clone());
         }
-        Some(match title {
-            Some(title) => resource.with_name(title),
-            None => resource,
-        })
+        let scopes = tenant.and_then(Tenant::scopes).map(TenantScopes::basic);
+        for scope in scopes.into_iter().flat_map(RequiredScopes::iter) {
+            resource = resource.with_scope(scope.clone());
+        }
+        Some(resource)
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use bonafide_policy::TenantId;
 use bonafide_tower::{ProtectedResource, WELL_KNOWN};
 use bytes::Bytes;
 use http::request::Parts;
@@ -90,9 +89,9 @@ impl Shared {
     /// The document of RFC 9728 for a tenant. Public: it says how to get a token, not who may.
     fn metadata(&self, tenant: &str, parts: &Parts) -> Response<GatewayBody> {
         let directory = self.directory.load();
-        let resource = directory
-            .tenant(tenant)
-            .and_then(|tenant| self.resource(tenant.id(), Some(tenant.title())));
+        let resource = directory.tenant(tenant).and_then(|tenant| {
+            Some(self.resource(tenant.id(), Some(tenant))?.with_name(tenant.title()))
+        });
         let Some(resource) = resource else { return not_found() };
         if parts.method != Method::GET && parts.method != Method::HEAD {
             return method_not_allowed("GET, HEAD");
@@ -135,14 +134,6 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> Response<GatewayBody>
     );
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
-}
-
-/// The resource of a tenant that may not exist, for the challenge: it says the same whether or not it does.
-pub(super) fn challenged_resource(
-    shared: &Shared,
-    tenant: Option<&TenantId>,
-) -> Option<ProtectedResource> {
-    tenant.and_then(|tenant| shared.resource(tenant, None))
 }
 
 #[cfg(test)]

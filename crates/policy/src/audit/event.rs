@@ -262,7 +262,7 @@ impl Outcome {
         }
     }
 
-    /// Why it was denied: `unknown_tenant`, `no_rule`, `rule` or `groups_unknown`.
+    /// Why it was denied: `unknown_tenant`, `no_rule`, `rule`, `groups_unknown` or `scopes_missing`.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
         match self {
@@ -271,6 +271,7 @@ impl Outcome {
             Self::Denied(DenialKind::NoRule) => Some("no_rule"),
             Self::Denied(DenialKind::DeniedBy(_)) => Some("rule"),
             Self::Denied(DenialKind::GroupsUnknown(_)) => Some("groups_unknown"),
+            Self::Denied(DenialKind::ScopesMissing) => Some("scopes_missing"),
         }
     }
 }

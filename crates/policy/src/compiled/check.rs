@@ -11,7 +11,7 @@ use super::conditions::{Conditions, Named};
 use crate::error::{Key, MappingPlace, PolicyError, Problem, Source};
 use crate::ids::{RuleId, TenantId};
 use crate::rule::{Effect, List, Rule, RuleUser, Text};
-use crate::tools::{Pattern, Tools};
+use crate::tools::{ToolPattern, Tools};
 
 /// How many of the known tenants an error names.
 const SHOWN: usize = 10;
@@ -84,7 +84,7 @@ impl<'a> Checker<'a> {
         let tools = self.list(Key::Tools, rule.tools.as_ref(), Self::pattern);
         let tools = Tools::new(match tools {
             Some(patterns) => patterns,
-            None => vec![Pattern::all()],
+            None => vec![ToolPattern::all()],
         });
         if self.problems.len() > before {
             return None;
@@ -242,8 +242,8 @@ impl<'a> Checker<'a> {
         Some(tenant)
     }
 
-    fn pattern(&mut self, text: &Text) -> Option<Pattern> {
-        let parsed = Pattern::parse(&text.value);
+    fn pattern(&mut self, text: &Text) -> Option<ToolPattern> {
+        let parsed = ToolPattern::parse(&text.value);
         parsed
             .map_err(|error| self.report(Key::Tools, text.span.as_ref(), Problem::Tool(error)))
             .ok()

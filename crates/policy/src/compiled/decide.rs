@@ -5,7 +5,7 @@ use bonafide_claims::UnknownGroups;
 use super::{Compiled, CompiledRule, Kind, RuleNo, TenantNo, Who};
 use crate::ids::TenantId;
 use crate::rule::Effect;
-use crate::tools::Pattern;
+use crate::tools::ToolPattern;
 
 /// The rules that apply to a user at a tenant. Some allow rule is among them, and some tool that it covers
 /// is not denied.
@@ -119,7 +119,7 @@ impl Compiled {
 
     fn leaves_a_tool(&self, allows: &[RuleNo], denies: &[RuleNo]) -> bool {
         let denied =
-            |pattern: &Pattern| self.named(denies).any(|(_, deny)| deny.tools.covers(pattern));
+            |pattern: &ToolPattern| self.named(denies).any(|(_, deny)| deny.tools.covers(pattern));
         let mut allowed = self.named(allows).flat_map(|(_, rule)| rule.tools.patterns());
         allowed.any(|pattern| !denied(pattern))
     }

@@ -208,6 +208,7 @@ fn why(t: &Texts, entry: &AuditEntry) -> String {
         "no_rule" => &*t.reason_no_rule,
         "rule" => &*t.reason_rule,
         "groups_unknown" => &*t.reason_groups,
+        "scopes_missing" => &*t.reason_scopes,
         "unknown_tenant" => &*t.reason_tenant,
         other => other,
     });

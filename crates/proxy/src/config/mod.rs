@@ -8,6 +8,7 @@ mod portal;
 mod postgres;
 mod problem;
 mod quotas;
+mod scopes;
 mod secret;
 mod section;
 mod tenants;
@@ -60,7 +61,7 @@ pub struct Config {
     pub portal: Option<PortalConfig>,
     /// How much one user may ask of one tenant.
     pub quotas: Quotas,
-    /// Everything but tenants and policy, to see whether a changed file needs a restart.
+    /// Everything but tenants, scopes and policy, to see whether a changed file needs a restart.
     pub(crate) fixed: Fixed,
     /// When the file was written, looked at before it was read.
     pub(crate) stamp: Stamp,
@@ -192,7 +193,7 @@ impl std::fmt::Debug for Fixed {
 }
 
 fn fixed(root: &Section<'_, '_>) -> Fixed {
-    let reloaded = ["tenants", "policy"];
+    let reloaded = ["tenants", "policy", "scopes"];
     let entries = root.entries();
     let kept = entries.iter().filter(|(name, _)| !reloaded.contains(&name.value));
     let mut fixed: String = kept
@@ -256,6 +257,13 @@ impl Config {
                 tenant.id().as_str()
             )
         });
+        let scoped = self.directory.tenants().find(|tenant| tenant.scopes().is_some());
+        let hop_without_scopes = self.trusted_hop.as_ref().zip(scoped).map(|(_, tenant)| {
+            format!(
+                "`tenants.{}`: users of the trusted hop have no scopes: they can't use what asks for some",
+                tenant.id().as_str()
+            )
+        });
         let hop = self.trusted_hop.as_ref().map(|_| {
             "`trusted_hop`: its users are known by its word only; whoever learns its secret and connects from its \
              addresses can be any of them"
@@ -273,6 +281,6 @@ impl Config {
         ];
         let databases = stores.into_iter();
         let databases = databases.filter_map(|(key, address)| postgres::warning(key, address?));
-        in_the_clear.chain(unsealed).chain(hop).chain(databases).collect()
+        in_the_clear.chain(unsealed).chain(hop).chain(hop_without_scopes).chain(databases).collect()
     }
 }

@@ -140,20 +140,7 @@ impl<'t, 'i> Section<'t, 'i> {
         problems: &mut Problems<'_>,
         name: &'static str,
     ) -> Option<Vec<Located<&'t str>>> {
-        let found = self.value(name)?;
-        let DeValue::Array(items) = found.value.get_ref() else {
-            found.problem(problems, "this is a list of texts: write `[\"…\"]`");
-            return None;
-        };
-        let mut texts = Vec::new();
-        for item in items.iter() {
-            let located = Located { value: (), span: item.span(), key: found.key.clone() };
-            match item.get_ref() {
-                DeValue::String(text) => texts.push(located.map(|()| &**text)),
-                _ => located.problem(problems, "each item is a text: put it between quotes"),
-            }
-        }
-        Some(texts)
+        texts(&self.value(name)?, problems)
     }
 
     pub(crate) fn table(
@@ -246,4 +233,24 @@ fn section<'t, 'i>(found: &Located<&'t Spanned<DeValue<'i>>>) -> Option<Section<
         DeValue::Table(table) => Some(Section::new(found.key.clone(), found.span.clone(), table)),
         _ => None,
     }
+}
+
+/// A list of texts.
+pub(crate) fn texts<'t>(
+    found: &Located<&'t Spanned<DeValue<'_>>>,
+    problems: &mut Problems<'_>,
+) -> Option<Vec<Located<&'t str>>> {
+    let DeValue::Array(items) = found.value.get_ref() else {
+        found.problem(problems, "this is a list of texts: write `[\"…\"]`");
+        return None;
+    };
+    let mut texts = Vec::new();
+    for item in items.iter() {
+        let located = Located { value: (), span: item.span(), key: found.key.clone() };
+        match item.get_ref() {
+            DeValue::String(text) => texts.push(located.map(|()| &**text)),
+            _ => located.problem(problems, "each item is a text: put it between quotes"),
+        }
+    }
+    Some(texts)
 }

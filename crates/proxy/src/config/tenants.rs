@@ -6,6 +6,7 @@ use bonafide_policy::TenantId;
 use toml::de::DeValue;
 
 use super::problem::Problems;
+use super::scopes;
 use super::secret::Environment;
 use super::section::{Located, Section};
 use super::values;
@@ -23,6 +24,7 @@ pub(super) fn read(
     environment: &Environment<'_>,
     problems: &mut Problems<'_>,
 ) -> Tenants {
+    let hierarchy = scopes::hierarchy(root, problems);
     let mut tenants = Tenants { tenants: Vec::new(), ids: Vec::new() };
     let sections = root.tables(problems, "tenants");
     if sections.is_empty() {
@@ -37,7 +39,12 @@ pub(super) fn read(
             }
         };
         tenants.ids.extend(id.clone());
+        let scopes = scopes::of_tenant(&mut section, hierarchy.as_ref(), problems);
         let tenant = tenant(id, &mut section, environment, problems);
+        let tenant = tenant.map(|tenant| match scopes {
+            Some(scopes) => tenant.with_scopes(scopes),
+            None => tenant,
+        });
         section.finish(problems);
         tenants.tenants.extend(tenant);
     }

@@ -6,14 +6,16 @@ use bonafide_claims::{VerifyError, VerifyErrorKind};
 use http::{HeaderValue, StatusCode, header};
 
 use super::AuthenticateError;
-use crate::ProtectedResource;
+use crate::{ProtectedResource, RequiredScopes};
 
-/// What a client is told when it has no valid token: status 401 and how to get one.
+/// What a client is told when it has no valid token, status 401, or one that may do too little, status 403; and how to
+/// get a better one.
 ///
 /// A client that sent no token gets no `error` (RFC 6750, section 3.1). Nor does one whose token could not be
 /// checked because its issuer does not answer: the token may well be good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
+    status: StatusCode,
     error: Option<(&'static str, &'static str)>,
     retry: bool,
     resource: Option<String>,
@@ -32,22 +34,40 @@ impl Challenge {
                 (Some(("invalid_token", error.description())), false)
             }
         };
-        Self { error, retry, resource: None, scope: None }
+        Self { status: StatusCode::UNAUTHORIZED, error, retry, resource: None, scope: None }
     }
 
-    /// Says where the metadata of `resource` is, and which scopes to ask for.
+    /// The challenge for a good token that lacks scopes: what was asked for needs all of `needed`, those that the token
+    /// has included (RFC 6750, section 3.1).
+    ///
+    /// Only where more scopes would help: a client that gets them and is refused again starts over.
+    #[must_use]
+    pub fn insufficient_scope(needed: &RequiredScopes) -> Self {
+        let description = "the token lacks a scope that this needs";
+        Self {
+            status: StatusCode::FORBIDDEN,
+            error: Some(("insufficient_scope", description)),
+            retry: false,
+            resource: None,
+            scope: Some(needed.to_string()),
+        }
+    }
+
+    /// Says where the metadata of `resource` is, and which scopes to ask for: its own, unless the challenge is about others.
     #[must_use]
     pub fn with_resource(mut self, resource: &ProtectedResource) -> Self {
         self.resource = Some(resource.metadata_url().to_string());
-        let scopes: Vec<&str> = resource.scopes().iter().map(|scope| scope.as_str()).collect();
-        self.scope = (!scopes.is_empty()).then(|| scopes.join(" "));
+        if self.scope.is_none() && !resource.scopes().is_empty() {
+            let scopes: Vec<&str> = resource.scopes().iter().map(|scope| scope.as_str()).collect();
+            self.scope = Some(scopes.join(" "));
+        }
         self
     }
 
-    /// The status: always 401.
+    /// The status: 401, or 403 for a token that lacks scopes.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        StatusCode::UNAUTHORIZED
+        self.status
     }
 
     /// The value of `WWW-Authenticate`.
