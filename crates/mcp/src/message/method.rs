@@ -29,9 +29,21 @@ const KNOWN: [&str; 25] = [
     "tools/list",
 ];
 
+/// What revision 2026-07-28 has no more: its servers answer as for any method that they don't have.
+const REMOVED: [&str; 7] = [
+    "initialize",
+    "logging/setLevel",
+    "ping",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "tasks/list",
+    "tasks/result",
+];
+
 /// Whether the gateway knows what a message of this method names. Of any other it can't say what it would do.
-pub(crate) fn is_known(method: &str) -> bool {
-    KNOWN.contains(&method)
+/// `stateless`: whether the message is one of revision 2026-07-28.
+pub(crate) fn is_known(method: &str, stateless: bool) -> bool {
+    KNOWN.contains(&method) && !(stateless && REMOVED.contains(&method))
 }
 
 #[cfg(test)]
@@ -40,9 +52,19 @@ mod tests {
 
     #[test]
     fn what_the_specification_does_not_have_is_not_known() {
-        assert!(is_known("tools/call") && is_known("notifications/initialized"));
-        for method in ["", "tools/Call", "tools/call ", "vendor/run", "notifications/vendor"] {
-            assert!(!is_known(method), "{method}");
+        for stateless in [false, true] {
+            assert!(is_known("tools/call", stateless));
+            for method in ["", "tools/Call", "tools/call ", "vendor/run", "notifications/vendor"] {
+                assert!(!is_known(method, stateless), "{method}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_method_is_known_in_the_revisions_that_have_it() {
+        for method in REMOVED {
+            assert!(is_known(method, false), "{method}");
+            assert!(!is_known(method, true), "{method}");
         }
     }
 }

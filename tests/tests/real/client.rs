@@ -1,4 +1,4 @@
-//! The FastMCP client.
+//! MCP clients that others wrote, each in a process of its own.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::parts::Process;
 
-/// A process that runs the client, one session per call.
-pub(crate) struct FastMcp {
+/// A process that runs a client, one session per call.
+pub(crate) struct Client {
     _process: Process,
     pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
 }
@@ -26,6 +26,8 @@ pub(crate) struct Outcome {
     pub(crate) progress: Vec<Progress>,
     /// Seconds on the client's clock.
     pub(crate) ended: f64,
+    /// The pages that the user was asked to open.
+    pub(crate) asked: Vec<String>,
     /// Empty if there was none.
     pub(crate) error: Vec<String>,
 }
@@ -36,14 +38,14 @@ pub(crate) struct Progress {
     pub(crate) at: f64,
 }
 
-impl FastMcp {
+impl Client {
     pub(crate) fn start(mut command: Command) -> Result<Self> {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut process = Process(child.with_context(|| format!("{command:?} does not start"))?);
         let pipes = process.0.stdin.take().zip(process.0.stdout.take()).context("no pipes")?;
         let pipes = Mutex::new((pipes.0, BufReader::new(pipes.1)));
         let client = Self { _process: process, pipes };
-        ensure!(client.exchange("")?.trim() == "ready", "the FastMCP client is not ready");
+        ensure!(client.exchange("")?.trim() == "ready", "the client is not ready");
         Ok(client)
     }
 
