@@ -25,6 +25,8 @@ impl<'a> Contender<'a> {
 
 /// Measures all of them and prints a table; the first one is the limit.
 pub(crate) fn compare(title: &str, mut contenders: Vec<Contender<'_>>) {
+    // Twice: at first files and caches are cold, and a smaller batch costs more for each operation.
+    contenders.iter_mut().for_each(|contender| _ = calibrate(contender));
     let counts: Vec<u32> = contenders.iter_mut().map(calibrate).collect();
     let mut samples = vec![Vec::with_capacity(ROUNDS); contenders.len()];
     for _ in 0..ROUNDS {

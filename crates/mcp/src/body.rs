@@ -101,6 +101,12 @@ impl GatewayBody {
         Self { ready, rest: Some(rest), pause, ..Self::default() }
     }
 
+    /// All of it, if that is there.
+    pub(crate) fn whole(&self) -> Option<&Bytes> {
+        let more = self.rest.is_some() || self.events.is_some() || self.waiting.is_some();
+        self.ready.front().filter(|_| !more && self.ready.len() == 1)
+    }
+
     /// An event stream, with each event as `events` makes it.
     pub(crate) fn with_events(mut self, events: EventRewriter) -> Self {
         self.events = Some(Box::new(events));

@@ -68,6 +68,7 @@
 //!   better one. Other statuses and their bodies are passed on.
 //! * `Mcp-Session-Id` is the backend's own id behind a tag that binds it to user and tenant. The key of the tag comes from
 //!   the vault's master key, so that every gateway with that key knows it, and none keeps sessions.
+//! * So are task ids, in both eras: see "tasks".
 //! * `X-Request-Id` goes through, or is made here: clients, backends and the audit ([`GatewayBuilder::with_audit`]) see
 //!   the same.
 //!
@@ -135,6 +136,23 @@
 //! * A user of a [trusted hop](bonafide_tower::TrustedHop) has no scopes, and no token that could get some: a 403 without a
 //!   challenge.
 //! * The pages and the API where credentials are entered ask for no scopes: they use no tool.
+//!
+//! # Tasks
+//!
+//! A backend that runs tasks (revision 2025-11-25, and the extension `io.modelcontextprotocol/tasks` of 2026-07-28) often shows and ends
+//! them for anybody who names one. So the ids that clients see are the backend's own behind a tag that binds them to user
+//! and tenant, as those of sessions are:
+//!
+//! * In a request about a task whose id was not given to this user for this tenant, a random id takes its place, as for a
+//!   hidden tool: the backend answers as it does for a task that is not there. A subscription to such a task is left out.
+//! * Ids are replaced in what begins a task, in the answers to `tasks/…`, in a subscription with `taskIds`, and in the GET streams of
+//!   revision 2025-11-25: `taskId` where the specification has it, and `io.modelcontextprotocol/related-task`. Tasks that a *client* runs for
+//!   a server keep their ids. Other answers are not looked at: one that mentions a task there has the backend's id in it,
+//!   which nobody can use.
+//! * `tasks/list` is answered with `-32601`, and `initialize` does not offer it: which of a backend's tasks are whose, nobody but the
+//!   backend could say. [`Tenant::with_task_list`] opens it, for a backend that lists to each user their own.
+//! * A task belongs to a user, not to a token or a tool: as long as the tenant is theirs, who began one may see how it ends, with a
+//!   token of fewer scopes too, and after a rule took the tool away.
 //!
 //! # Asking for a credential
 //!
@@ -219,6 +237,8 @@ mod rewrite;
 mod scopes;
 mod session;
 mod standard_headers;
+mod tag;
+mod tasks;
 mod tenant;
 mod waiting;
 

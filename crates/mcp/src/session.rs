@@ -1,25 +1,18 @@
 //! Session ids that work for one user at one tenant only.
 
-use std::fmt;
-
-use aws_lc_rs::hmac;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use bonafide_claims::UserId;
 use bonafide_policy::TenantId;
 use bonafide_vault::{KeyError, Keyring};
-use secrecy::ExposeSecret as _;
 
-/// How many bytes of the HMAC go into an id. 128 bits can't be guessed, and half the MAC is what RFC 2104,
-/// section 5, asks for at least.
-const TAG_LEN: usize = 16;
+use crate::tag::TagKeys;
 
-/// The keys that bind `Mcp-Session-Id` to a user and a tenant, one for each master key, newest first.
+/// The keys that bind `Mcp-Session-Id` to a user and a tenant.
 ///
 /// A backend knows its sessions, but not whose they are: it would answer anybody who names one. So the id that a
-/// client sees is the backend's own behind a tag, HMAC-SHA256 over user, tenant, what the client can do, and id. That
+/// client sees is the backend's own behind a tag, over user, tenant, what the client can do, and id. That
 /// costs no memory, and works at every gateway with the same master key.
-pub(crate) struct SessionKeys(Vec<hmac::Key>);
+#[derive(Debug)]
+pub(crate) struct SessionKeys(TagKeys);
 
 /// A session as its client names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +25,7 @@ pub(crate) struct Session<'a> {
 
 impl SessionKeys {
     pub(crate) fn new(keyring: &Keyring) -> Result<Self, KeyError> {
-        let keys = keyring.subkeys("bonafide-mcp session")?;
-        let key = |bytes: &[u8; 32]| hmac::Key::new(hmac::HMAC_SHA256, bytes);
-        Ok(Self(keys.iter().map(|(_, bytes)| key(bytes.expose_secret())).collect()))
+        TagKeys::new(keyring, "bonafide-mcp session").map(Self)
     }
 
     /// The id that the client gets. `None` only without a key, which no keyring is.
@@ -44,9 +35,9 @@ impl SessionKeys {
         tenant: &TenantId,
         session: Session<'_>,
     ) -> Option<String> {
-        let tag = hmac::sign(self.0.first()?, &bound(user, tenant, session));
-        let tag = BASE64URL.encode(tag.as_ref().get(..TAG_LEN)?);
-        Some(format!("{tag}.{}.{}", ability(session.url), session.id))
+        let ability = ability(session.url);
+        let tag = self.0.tag(user, tenant, &[ability, session.id])?;
+        Some(format!("{tag}.{ability}.{}", session.id))
     }
 
     /// The session in `sealed`, if it was sealed for this user and tenant.
@@ -58,22 +49,8 @@ impl SessionKeys {
     ) -> Option<Session<'a>> {
         let (tag, rest) = sealed.split_once('.')?;
         let (url, id) = rest.split_once('.')?;
-        let url = [true, false].into_iter().find(|able| ability(*able) == url)?;
-        let session = Session { id, url };
-        let tag = BASE64URL.decode(tag).ok()?;
-        let bound = bound(user, tenant, session);
-        let made_by = |key: &hmac::Key| {
-            let expected = hmac::sign(key, &bound);
-            let expected = expected.as_ref().get(..TAG_LEN).unwrap_or_default();
-            aws_lc_rs::constant_time::verify_slices_are_equal(expected, &tag).is_ok()
-        };
-        self.0.iter().any(made_by).then_some(session)
-    }
-}
-
-impl fmt::Debug for SessionKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionKeys").field("keys", &self.0.len()).finish()
+        let able = [true, false].into_iter().find(|able| ability(*able) == url)?;
+        self.0.is_tag(tag, user, tenant, &[url, id]).then_some(Session { id, url: able })
     }
 }
 
@@ -84,19 +61,6 @@ pub struct NoRandomness;
 
 fn ability(url: bool) -> &'static str {
     if url { "u" } else { "0" }
-}
-
-/// Every part with its length before it, so that no two lists of parts give the same bytes.
-fn bound(user: &UserId, tenant: &TenantId, session: Session<'_>) -> Vec<u8> {
-    let [issuer, directory, subject] = user.parts();
-    let Session { id, url } = session;
-    let parts = [issuer, directory, subject, tenant.as_str(), ability(url), id];
-    let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
-    for part in parts {
-        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(part.as_bytes());
-    }
-    bytes
 }
 
 #[cfg(test)]

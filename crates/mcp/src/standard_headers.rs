@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::message::Message;
 
@@ -50,6 +50,15 @@ pub(crate) fn remove_standard_headers(headers: &mut HeaderMap) {
     }
 }
 
+/// Makes the header that repeats a name say this one, where there is one.
+pub(crate) fn set_name(headers: &mut HeaderMap, name: &str) {
+    if headers.contains_key(NAME)
+        && let Some(value) = encode(name)
+    {
+        headers.insert(NAME, value);
+    }
+}
+
 /// The header's only value: `Some(None)` if it is not there, `None` if it is there twice or is no text.
 #[expect(clippy::option_option, reason = "absent and unusable are different things")]
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a str>> {
@@ -68,6 +77,17 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(value));
     };
     String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok().map(Cow::Owned)
+}
+
+/// What [`decode`] reads: a name as it is, unless a header can't have it, or it would be taken for an encoded one.
+fn encode(name: &str) -> Option<HeaderValue> {
+    let plain = name.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && name.trim() == name
+        && !name.starts_with("=?base64?");
+    if plain {
+        return HeaderValue::from_str(name).ok();
+    }
+    HeaderValue::try_from(format!("=?base64?{}?=", BASE64_STANDARD.encode(name))).ok()
 }
 
 #[cfg(test)]
@@ -109,6 +129,18 @@ mod tests {
         ];
         for headers in cases {
             assert!(check(headers).is_err(), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_set_is_read_as_it_was() {
+        for name in ["task-1", "größe", " a", "", "=?base64?eA==?=", "a\nb", "\u{7f}"] {
+            let mut headers = HeaderMap::new();
+            set_name(&mut headers, name);
+            assert!(headers.is_empty(), "only in the place of another");
+            headers.insert(NAME, HeaderValue::from_static("other"));
+            set_name(&mut headers, name);
+            assert_eq!(decode(headers[NAME].to_str().unwrap()).as_deref(), Some(name));
         }
     }
 }

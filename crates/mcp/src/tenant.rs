@@ -20,6 +20,7 @@ pub struct Tenant {
     checked: bool,
     assertion: Option<HeaderName>,
     scopes: Option<Arc<TenantScopes>>,
+    task_list: bool,
     inner: Arc<Inner>,
 }
 
@@ -86,6 +87,7 @@ impl Tenant {
             checked: false,
             assertion: None,
             scopes: None,
+            task_list: false,
             inner: Arc::new(Inner { id, url, uri, templates, secrets, protected }),
         })
     }
@@ -145,6 +147,25 @@ impl Tenant {
     #[must_use]
     pub fn scopes(&self) -> Option<&TenantScopes> {
         self.scopes.as_deref()
+    }
+
+    /// Whether its users may list their tasks (`tasks/list`, revision 2025-11-25). Default: they may not.
+    ///
+    /// # Security
+    ///
+    /// Only for a backend that knows its users apart, by a credential or an assertion of their own, and lists to each of them
+    /// their own tasks. What it lists is taken to be the caller's: of one that lists the tasks of all, each could read and end
+    /// those of the others.
+    #[must_use]
+    pub fn with_task_list(mut self, listed: bool) -> Self {
+        self.task_list = listed;
+        self
+    }
+
+    /// Whether its users may list their tasks.
+    #[must_use]
+    pub fn has_task_list(&self) -> bool {
+        self.task_list
     }
 
     /// Its id.

@@ -108,23 +108,44 @@ impl Session {
 #[derive(Debug)]
 pub(crate) struct Auth {
     credentials: Credentials,
-    session: Mutex<Option<Arc<Session>>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    session: Option<Arc<Session>>,
+    /// When the last attempt to get one failed, and with what.
+    failure: Option<(Instant, Arc<RequestError>)>,
 }
 
 impl Auth {
     pub(crate) fn new(credentials: Credentials) -> Self {
-        Self { credentials, session: Mutex::new(None) }
+        Self { credentials, held: Mutex::default() }
     }
 
-    /// The session, a new one if there is none. Whoever comes meanwhile waits for the same one.
+    /// The session, a new one if there is none. Whoever comes meanwhile waits for the same one, and fails if that
+    /// fails: to a server that is away, each would wait for as long as the first one did.
     pub(crate) async fn session(&self, client: &Client) -> Result<Arc<Session>, RequestError> {
-        let mut held = self.session.lock().await;
-        if let Some(session) = held.as_ref().filter(|session| !session.is_over()) {
+        let came = Instant::now();
+        let mut held = self.held.lock().await;
+        if let Some(session) = held.session.as_ref().filter(|session| !session.is_over()) {
             return Ok(Arc::clone(session));
         }
-        let session = Arc::new(self.log_in(client).await?);
-        *held = Some(Arc::clone(&session));
-        Ok(session)
+        if let Some((_, failure)) = held.failure.as_ref().filter(|(failed, _)| *failed >= came) {
+            return Err(RequestError::Shared(Arc::clone(failure)));
+        }
+        match self.log_in(client).await {
+            Ok(session) => {
+                let session = Arc::new(session);
+                *held = Held { session: Some(Arc::clone(&session)), failure: None };
+                Ok(session)
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                held.failure = Some((Instant::now(), Arc::clone(&error)));
+                Err(RequestError::Shared(error))
+            }
+        }
     }
 
     /// Whether a new session may do what was refused with this one. If so, forgets it.
@@ -132,21 +153,21 @@ impl Auth {
         if matches!(self.credentials.0, Kind::Token(_)) || refused.since.elapsed() < YOUNG {
             return false;
         }
-        let mut held = self.session.lock().await;
-        if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
-            *held = None;
+        let mut held = self.held.lock().await;
+        if held.session.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
+            held.session = None;
         }
         true
     }
 
     /// How long until [`renew`](Self::renew) should be called.
     pub(crate) async fn due(&self) -> Duration {
-        self.session.lock().await.as_ref().map_or(IDLE, |session| session.due())
+        self.held.lock().await.session.as_ref().map_or(IDLE, |session| session.due())
     }
 
     /// Makes the session last longer, or replaces it. Requests go on with the old one meanwhile.
     pub(crate) async fn renew(&self, client: &Client) {
-        let Some(session) = self.session.lock().await.clone() else { return };
+        let Some(session) = self.held.lock().await.session.clone() else { return };
         if session.lifetime.is_zero() {
             return;
         }
@@ -163,7 +184,7 @@ impl Auth {
             },
         };
         match renewed {
-            Ok(renewed) => *self.session.lock().await = Some(Arc::new(renewed)),
+            Ok(renewed) => self.held.lock().await.session = Some(Arc::new(renewed)),
             Err(error) => {
                 tracing::warn!(%error, "the session with OpenBao was not renewed: trying again");
             }

@@ -1,6 +1,7 @@
 //! What goes wrong.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use bonafide_vault::StoreError;
 
@@ -58,6 +59,9 @@ pub(crate) enum RequestError {
     Json,
     #[error("others changed the same entry again and again")]
     Contended,
+    /// What an attempt failed with that several were waiting for.
+    #[error(transparent)]
+    Shared(Arc<Self>),
 }
 
 fn hint(status: u16) -> &'static str {

@@ -196,7 +196,7 @@ impl OpenBaoVault {
             Lookup::Hit(shelf) => Ok(shelf),
             Lookup::Miss(ticket) => {
                 let (_, rows) = self.fetch(owner).await?;
-                let shelf: Shelf = rows.into_iter().collect();
+                let shelf = Shelf::from_iter(rows);
                 self.cache.fill(ticket, owner, &shelf);
                 Ok(shelf)
             }
@@ -340,13 +340,11 @@ impl Vault for OpenBaoVault {
         owner: Owner<'_>,
         names: &[SecretName],
     ) -> Result<Vec<Option<Record>>, StoreError> {
-        let shelf = self.shelf(owner).await?;
-        let find = |name| shelf.iter().find(|(have, _)| have == name);
-        Ok(names.iter().map(|name| find(name).map(|(_, record)| record.clone())).collect())
+        Ok(self.shelf(owner).await?.read(names))
     }
 
     async fn list(&self, owner: Owner<'_>) -> Result<Vec<(SecretName, Record)>, StoreError> {
-        Ok(self.shelf(owner).await?.to_vec())
+        Ok(self.shelf(owner).await?.list())
     }
 
     async fn write(

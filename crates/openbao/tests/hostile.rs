@@ -139,3 +139,35 @@ async fn a_server_that_is_away_is_an_error() {
         assert!(said.contains("OpenBao cannot be reached") && !said.contains("canary"), "{said}");
     }
 }
+
+/// Otherwise the twentieth would wait twenty times as long as the first, and the server be asked twenty times.
+#[tokio::test]
+async fn those_who_wait_for_a_login_fail_with_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let logins = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&logins);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            drop(stream);
+        }
+    });
+    let vault = Arc::new(vault(&address));
+    let read = |vault: Arc<OpenBaoVault>| async move {
+        let ((user, name), tenant) = (alice(), "github".parse().unwrap());
+        vault.read(Owner::new(&user, &tenant), &[name]).await.map(drop).unwrap_err()
+    };
+    let waiting: Vec<_> = (0..20).map(|_| tokio::spawn(read(Arc::clone(&vault)))).collect();
+    for waiting in waiting {
+        let said = said(&waiting.await.unwrap());
+        assert!(said.contains("OpenBao cannot be reached") && !said.contains("canary"), "{said}");
+    }
+    // An HTTP client may try a connection that was closed on it once more.
+    let first = logins.load(Ordering::SeqCst);
+    assert!(first <= 2, "{first} logins");
+    // Whoever comes later tries again.
+    read(vault).await;
+    assert!(logins.load(Ordering::SeqCst) > first);
+}

@@ -100,7 +100,7 @@ mod tests {
 
     fn shelf() -> Shelf {
         let record = Record::new(Envelope::from_bytes([7; 40]), 0);
-        Shelf::from([("A".parse().unwrap(), record)])
+        Shelf::from_iter([("A".parse().unwrap(), record)])
     }
 
     fn hex(digest: Digest) -> String {

@@ -24,6 +24,12 @@ pub enum OpenError {
         /// How long was waited.
         limit: Duration,
     },
+    /// What others announce does not arrive. So it is behind a pooler that hands connections from one statement to
+    /// the next.
+    #[error(
+        "changes by others are not heard of: connect to the server itself, or to a pooler in mode `session`"
+    )]
+    Deaf,
     /// The database stores text in another encoding than UTF-8.
     #[error("the database stores text as `{encoding}`: create one with `ENCODING 'UTF8'`")]
     Encoding {

@@ -1,16 +1,19 @@
 //! Hearing of changes that others make.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
+use std::hash::{BuildHasher as _, RandomState};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Client, Config};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, SimpleQueryMessage, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::cache::SharedCache;
@@ -19,7 +22,8 @@ use crate::error::OpenError;
 /// For how long a change by another gateway may go unseen, whatever happens to connections and servers.
 ///
 /// It is usually seen within some milliseconds. The bound holds because nothing at hand is believed unless the
-/// server has answered on the connection that listens since then: what was announced before that has arrived.
+/// server has answered, on the connection that listens, since then, and said that it does listen: what was announced
+/// before that has arrived. That announcements of others do arrive there is tried when the connection is made.
 pub const MAX_STALENESS: Duration = Duration::from_secs(1);
 
 /// How often the server is asked whether it is still there.
@@ -28,12 +32,19 @@ const BEAT: Duration = Duration::from_millis(250);
 /// How long to wait before another attempt to listen.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// The same where announcements do not arrive: it takes a person to change that.
+const RETRY_DEAF: Duration = Duration::from_secs(5);
+
 /// How long making the connection may take, with TLS and all.
 const CONNECT: Duration = Duration::from_secs(10);
 
 const SECRETS: &str = "bonafide_secrets";
 const MAPPING: &str = "bonafide_mapping";
-const LISTEN: &str = "LISTEN bonafide_secrets; LISTEN bonafide_mapping";
+/// Whether announcements arrive at all.
+const PROOF: &str = "bonafide_proof";
+const LISTEN: &str = "LISTEN bonafide_secrets; LISTEN bonafide_mapping; LISTEN bonafide_proof";
+/// What this connection listens to. It is the same for as long as it leads to the same session.
+const CHANNELS: &str = "SELECT pg_catalog.pg_listening_channels()";
 
 /// Those who want to hear of changes, and whether all of them are heard.
 pub(crate) struct Hub {
@@ -167,7 +178,7 @@ async fn run(config: &Config, tls: &MakeRustlsConnect, hub: &Hub) {
             lost = true;
             tracing::warn!(%error, "not listening for changes: each read asks the database until it is");
         }
-        sleep(RETRY).await;
+        sleep(if matches!(error, OpenError::Deaf) { RETRY_DEAF } else { RETRY }).await;
     }
 }
 
@@ -177,22 +188,31 @@ async fn listen(
     tls: &MakeRustlsConnect,
     hub: &Hub,
     lost: &mut bool,
-) -> Result<std::convert::Infallible, OpenError> {
-    let (client, mut connection) = match timeout(CONNECT, config.connect(tls.clone())).await {
-        Ok(connected) => connected?,
-        Err(_) => return Err(OpenError::Slow { limit: CONNECT }),
-    };
+) -> Result<Infallible, OpenError> {
+    let (client, mut connection) = connect(config, tls).await?;
+    // Not a secret: it tells our own word from those of others.
+    let word = format!("{:016x}", RandomState::new().hash_one(()));
+    let proven = Notify::new();
     // What the server sends is taken in the order in which it comes: a change before the answer to a question
     // that was asked after it.
     let receive = async {
         while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
-            if let AsyncMessage::Notification(notification) = message? {
-                hub.notified(notification.channel(), notification.payload());
+            let AsyncMessage::Notification(said) = message? else { continue };
+            match said.channel() {
+                PROOF if said.payload() == word => proven.notify_one(),
+                channel => hub.notified(channel, said.payload()),
             }
         }
-        Err(OpenError::Connect { reason: "the connection was closed".to_owned() })
+        Err(closed())
     };
-    let (receive, beat) = (pin!(receive), pin!(beat(&client, hub, lost)));
+    let beat = async {
+        within(client.batch_execute(LISTEN)).await?;
+        // A pooler that gives each statement another connection takes the question, and passes nothing on.
+        say(config, tls, &word).await?;
+        timeout(MAX_STALENESS, proven.notified()).await.map_err(|_| OpenError::Deaf)?;
+        beat(&client, hub, lost).await
+    };
+    let (receive, beat) = (pin!(receive), pin!(beat));
     tokio::select! {
         biased;
         ended = receive => ended,
@@ -200,16 +220,24 @@ async fn listen(
     }
 }
 
-async fn beat(
-    client: &Client,
-    hub: &Hub,
-    lost: &mut bool,
-) -> Result<std::convert::Infallible, OpenError> {
-    within(client.batch_execute(LISTEN)).await?;
+/// Announces something, as another gateway would: on a connection of its own.
+async fn say(config: &Config, tls: &MakeRustlsConnect, word: &str) -> Result<(), OpenError> {
+    let (client, connection) = connect(config, tls).await?;
+    let notify = format!("NOTIFY {PROOF}, '{word}'");
+    tokio::select! {
+        said = within(client.batch_execute(&notify)) => said,
+        ended = connection => Err(ended.err().map_or_else(closed, OpenError::from)),
+    }
+}
+
+async fn beat(client: &Client, hub: &Hub, lost: &mut bool) -> Result<Infallible, OpenError> {
     hub.missed();
     loop {
         let asked = Instant::now();
-        within(client.batch_execute("")).await?;
+        let listening = within(client.simple_query(CHANNELS)).await?;
+        if !all_channels(&listening) {
+            return Err(OpenError::Deaf);
+        }
         hub.heard(asked);
         if std::mem::take(lost) {
             tracing::info!("listening for changes again");
@@ -218,7 +246,33 @@ async fn beat(
     }
 }
 
-/// A server that takes longer than this to say nothing is not there.
+fn all_channels(listening: &[SimpleQueryMessage]) -> bool {
+    let is_listened_to = |channel| {
+        listening.iter().any(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0) == Some(channel),
+            _ => false,
+        })
+    };
+    [SECRETS, MAPPING].into_iter().all(is_listened_to)
+}
+
+async fn connect(
+    config: &Config,
+    tls: &MakeRustlsConnect,
+) -> Result<(Client, Connection<Socket, TlsStream>), OpenError> {
+    match timeout(CONNECT, config.connect(tls.clone())).await {
+        Ok(connected) => Ok(connected?),
+        Err(_) => Err(OpenError::Slow { limit: CONNECT }),
+    }
+}
+
+type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
+fn closed() -> OpenError {
+    OpenError::Connect { reason: "the connection was closed".to_owned() }
+}
+
+/// A server that takes longer than this for so little is not there.
 async fn within<T>(
     answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, OpenError> {

@@ -59,7 +59,8 @@
 //! ```
 //!
 //! Listening takes a connection of its own and does not work through a pooler that hands connections from
-//! one statement to the next (PgBouncer in mode `transaction`). A standby is refused: what it answers was true some
+//! one statement to the next (PgBouncer in mode `transaction`). That is noticed, and logged: no row at hand is believed
+//! then, each read asks the database, and a policy in the database counts as one that may be old. A standby is refused: what it answers was true some
 //! time ago.
 //!
 //! # What it protects against, and what not

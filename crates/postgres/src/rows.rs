@@ -36,10 +36,8 @@ pub(crate) async fn shelf(postgres: &Postgres, owner: Owner<'_>) -> Result<Shelf
     let [issuer, directory, subject, tenant] = owner.parts();
     let rows = postgres.read(SQL, &[&issuer, &directory, &subject, &tenant]).await?;
     let pair = |row: &Row| Ok((name(row, 0)?, record(row, 1)?));
-    let mut shelf = rows.iter().map(pair).collect::<Result<Vec<_>>>()?;
-    // Here, because the database would sort them after it has found them in this order.
-    shelf.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(shelf.into())
+    // Sorted here, because the database would sort them after it has found them in this order.
+    rows.iter().map(pair).collect()
 }
 
 /// The first rows behind `after`, in the order of their keys.

@@ -90,13 +90,11 @@ impl Vault for PostgresVault {
         owner: Owner<'_>,
         names: &[SecretName],
     ) -> Result<Vec<Option<Record>>, StoreError> {
-        let shelf = self.shelf(owner).await?;
-        let find = |name| shelf.iter().find(|(have, _)| have == name);
-        Ok(names.iter().map(|name| find(name).map(|(_, record)| record.clone())).collect())
+        Ok(self.shelf(owner).await?.read(names))
     }
 
     async fn list(&self, owner: Owner<'_>) -> Result<Vec<(SecretName, Record)>, StoreError> {
-        Ok(self.shelf(owner).await?.to_vec())
+        Ok(self.shelf(owner).await?.list())
     }
 
     async fn write(

@@ -55,6 +55,8 @@
 //! * `tenants.NAME.scopes`: scopes that a token needs for the tenant, `["mcp:use"]`. `tenants.NAME.tool_scopes`: what it needs
 //!   besides for some tools, `"create_*" = ["github:write"]`; a prompt is the tool `prompts/NAME`, a resource `resources/URI`.
 //!   The policy is asked first. A token that lacks scopes gets 403 with `insufficient_scope` and all that the request needs.
+//! * `tenants.NAME.task_list`: `true` for a backend that lists to each user only the tasks of their own, by a credential or an
+//!   assertion of theirs. Otherwise `tasks/list` is closed; tasks work all the same.
 //! * `scopes`: scopes that imply others, for all tenants: `"mcp:admin" = ["mcp:use", "github:write"]`. Where an issuer asks for a
 //!   scope by a longer name than its tokens have, as Entra ID does, ask for the long one, which clients are told, and say
 //!   here that the short one implies it: `"mcp.use" = ["api://bonafide/mcp.use"]`.

@@ -272,6 +272,24 @@ scopes = ["mcp:use"]
 "#;
 
 #[test]
+fn tasks_are_listed_only_by_a_backend_that_is_told_who_asks() {
+    let files = Files::new();
+    let listed = |text: &str| {
+        files.parse(text).map(|config| config.directory.tenant("github").unwrap().has_task_list())
+    };
+    assert!(!listed(GOOD).unwrap());
+    let text = GOOD.replace("title = \"GitHub\"", "task_list = true");
+    assert!(listed(&text).unwrap());
+    let mut told = text.split("[tenants.github.headers]");
+    let told =
+        format!("{}[policy]{}", told.next().unwrap(), GOOD.split("[policy]").nth(1).unwrap());
+    let error = listed(&told).unwrap_err();
+    assert!(error.to_string().contains("told nothing of its users"), "{error}");
+    let told = told.replace("task_list = true", "task_list = true\nassertion = \"X-Assertion\"");
+    assert!(listed(&told).unwrap());
+}
+
+#[test]
 fn scopes_of_a_tenant_and_of_its_tools_are_read() {
     let config = Files::new().parse(&format!("{GOOD}{SCOPES}")).unwrap();
     assert!(config.directory.tenant("github").unwrap().scopes().is_none());

@@ -22,9 +22,8 @@ pub(crate) fn shelf(connection: &Connection, owner: Owner<'_>) -> Result<Shelf> 
     while let Some(row) = rows.next()? {
         shelf.push((name(row, 0)?, record(row, 1)?));
     }
-    // They come in this order, though SQLite does not promise it; asking for it more than doubles the time.
-    shelf.sort_by(|(a, _): &(SecretName, Record), (b, _)| a.cmp(b));
-    Ok(shelf.into())
+    // Sorted here. SQLite finds them in this order, but asking for it more than doubles the time.
+    Ok(Shelf::from_iter(shelf))
 }
 
 /// The first rows behind `after`, in the order of their keys.

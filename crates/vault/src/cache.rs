@@ -3,24 +3,17 @@
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bonafide_claims::UserId;
 use bonafide_policy::TenantId;
 use foldhash::fast::RandomState;
 
-use crate::name::SecretName;
 use crate::owner::Owner;
-use crate::vault::Record;
+use crate::recent::Recent;
+use crate::shelf::Shelf;
 
 /// What a [`ReadCache`] keeps for one owner at most, in bytes of envelopes. What is larger is not kept.
 pub const MAX_CACHED_LEN: usize = 16 * 1024;
-
-/// How many owners share a lock.
-const WAYS: usize = 8;
-
-/// All that is stored for one owner, sorted by name. Cloning costs a reference count.
-pub type Shelf = Arc<[(SecretName, Record)]>;
 
 /// A bounded cache of sealed rows, for those who write a store. Holds no plain text and no key.
 ///
@@ -29,14 +22,13 @@ pub type Shelf = Arc<[(SecretName, Record)]>;
 /// [`Ticket`], and rows that were read on a ticket from before the change are not taken in.
 ///
 /// ```
-/// # use std::sync::Arc;
-/// # use bonafide_vault::{Lookup, Owner, ReadCache};
+/// # use bonafide_vault::{Lookup, Owner, ReadCache, Shelf};
 /// # let user = bonafide_claims::UserId::new("https://idp.example".parse()?, None, "alice".parse()?);
 /// # let tenant = "github".parse().unwrap();
 /// let owner = Owner::new(&user, &tenant);
 /// let cache = ReadCache::new(1000);
 /// if let Lookup::Miss(ticket) = cache.lookup(owner) {
-///     let shelf = Arc::from([]); // … read from the store
+///     let shelf = Shelf::from_iter([]); // … read from the store
 ///     cache.fill(ticket, owner, &shelf);
 /// }
 /// assert!(matches!(cache.lookup(owner), Lookup::Hit(_)));
@@ -45,7 +37,8 @@ pub type Shelf = Arc<[(SecretName, Record)]>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ReadCache {
-    sets: Box<[Mutex<Set>]>,
+    /// The epoch of a set is raised by each `forget` of an owner in it.
+    entries: Recent<Entry>,
     /// Seeded anew for each cache. Who could make it collide would only push rows out of one set.
     hasher: RandomState,
     /// Raised by [`forget_all`](Self::forget_all): what was kept before is not valid any more.
@@ -69,16 +62,7 @@ pub struct Ticket {
     generation: u64,
 }
 
-#[derive(Default)]
-struct Set {
-    /// Raised by each `forget` of an owner in this set.
-    epoch: u64,
-    /// At most `WAYS`, the one used last at the end.
-    entries: Vec<Entry>,
-}
-
 struct Entry {
-    hash: u64,
     user: UserId,
     tenant: TenantId,
     generation: u64,
@@ -86,8 +70,8 @@ struct Entry {
 }
 
 impl Entry {
-    fn is_of(&self, hash: u64, owner: Owner<'_>) -> bool {
-        self.hash == hash && Owner::new(&self.user, &self.tenant) == owner
+    fn is_of(&self, owner: Owner<'_>) -> bool {
+        Owner::new(&self.user, &self.tenant) == owner
     }
 }
 
@@ -97,7 +81,7 @@ impl ReadCache {
     #[must_use]
     pub fn new(owners: usize) -> Self {
         Self {
-            sets: (0..owners.div_ceil(WAYS)).map(|_| Mutex::default()).collect(),
+            entries: Recent::new(owners),
             hasher: RandomState::default(),
             generation: AtomicU64::new(0),
         }
@@ -108,50 +92,42 @@ impl ReadCache {
     pub fn lookup(&self, owner: Owner<'_>) -> Lookup {
         let hash = self.hasher.hash_one(owner);
         let generation = self.generation.load(Ordering::SeqCst);
-        let Some(mut set) = self.set(hash) else {
+        let Some(mut set) = self.entries.set(hash) else {
             return Lookup::Miss(Ticket { hash, epoch: 0, generation });
         };
-        let miss = Lookup::Miss(Ticket { hash, epoch: set.epoch, generation });
-        let Some(at) = set.entries.iter().position(|entry| entry.is_of(hash, owner)) else {
-            return miss;
-        };
-        let entry = set.entries.remove(at);
-        if entry.generation != generation {
-            return miss;
+        let epoch = set.epoch;
+        match set.find(hash, |entry| entry.is_of(owner)) {
+            Some(entry) if entry.generation == generation => Lookup::Hit(entry.shelf.clone()),
+            _ => Lookup::Miss(Ticket { hash, epoch, generation }),
         }
-        let shelf = Arc::clone(&entry.shelf);
-        set.entries.push(entry);
-        Lookup::Hit(shelf)
     }
 
     /// Keeps what was read for `owner` after the [`lookup`](Self::lookup) that gave `ticket`. Does nothing
     /// if anything was forgotten since then that may concern it.
     pub fn fill(&self, ticket: Ticket, owner: Owner<'_>, shelf: &Shelf) {
-        let len: usize = shelf.iter().map(|(_, record)| record.envelope().as_bytes().len()).sum();
-        let Some(mut set) = self.set(ticket.hash) else { return };
+        let Some(mut set) = self.entries.set(ticket.hash) else { return };
         let current = self.generation.load(Ordering::SeqCst);
-        if len > MAX_CACHED_LEN || ticket.epoch != set.epoch || ticket.generation != current {
+        if shelf.envelopes_len() > MAX_CACHED_LEN
+            || ticket.epoch != set.epoch
+            || ticket.generation != current
+        {
             return;
         }
-        set.entries.retain(|entry| !entry.is_of(ticket.hash, owner));
-        if set.entries.len() >= WAYS {
-            set.entries.remove(0);
-        }
-        set.entries.push(Entry {
-            hash: ticket.hash,
+        let entry = Entry {
             user: owner.user().clone(),
             tenant: owner.tenant().clone(),
             generation: ticket.generation,
-            shelf: Arc::clone(shelf),
-        });
+            shelf: shelf.packed(),
+        };
+        set.insert(ticket.hash, |entry| entry.is_of(owner), entry);
     }
 
     /// Something of `owner` has changed.
     pub fn forget(&self, owner: Owner<'_>) {
         let hash = self.hasher.hash_one(owner);
-        if let Some(mut set) = self.set(hash) {
+        if let Some(mut set) = self.entries.set(hash) {
             set.epoch = set.epoch.wrapping_add(1);
-            set.entries.retain(|entry| !entry.is_of(hash, owner));
+            set.remove(hash, |entry| entry.is_of(owner));
         }
     }
 
@@ -159,20 +135,12 @@ impl ReadCache {
     pub fn forget_all(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
     }
-
-    fn set(&self, hash: u64) -> Option<MutexGuard<'_, Set>> {
-        let sets = u64::try_from(self.sets.len()).ok().filter(|&sets| sets > 0)?;
-        let at = usize::try_from(hash % sets).ok()?;
-        // Nothing panics while it holds the lock.
-        Some(self.sets.get(at)?.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 /// Shows how many owners it has room for.
 impl fmt::Debug for ReadCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let owners = self.sets.len().saturating_mul(WAYS);
-        f.debug_struct("ReadCache").field("owners", &owners).finish_non_exhaustive()
+        f.debug_struct("ReadCache").field("owners", &self.entries.room()).finish_non_exhaustive()
     }
 }
 
@@ -180,6 +148,8 @@ impl fmt::Debug for ReadCache {
 mod tests {
     use super::*;
     use crate::envelope::Envelope;
+    use crate::recent::WAYS;
+    use crate::vault::Record;
 
     fn user(subject: &str) -> UserId {
         UserId::new("https://idp.example".parse().unwrap(), None, subject.parse().unwrap())
@@ -187,7 +157,7 @@ mod tests {
 
     fn shelf(len: usize) -> Shelf {
         let record = Record::new(Envelope::from_bytes(vec![7; len]), 0);
-        Arc::from([("A".parse().unwrap(), record)])
+        Shelf::from_iter([("A".parse().unwrap(), record)])
     }
 
     fn miss(cache: &ReadCache, owner: Owner<'_>) -> Option<Ticket> {
@@ -240,7 +210,7 @@ mod tests {
             cache.fill(miss(&cache, other).unwrap(), other, &shelf(1));
             assert!(miss(&cache, owner).is_none(), "{i}");
         }
-        assert_eq!(cache.sets[0].lock().unwrap().entries.len(), WAYS);
+        assert_eq!(cache.entries.room(), WAYS);
         let large = user("large");
         let large = Owner::new(&large, &tenant);
         cache.fill(miss(&cache, large).unwrap(), large, &shelf(MAX_CACHED_LEN + 1));

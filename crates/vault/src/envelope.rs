@@ -24,8 +24,13 @@ pub(crate) const HEADER_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
 /// Cloning costs a reference count. An envelope says which master key it was sealed with, and nothing else
 /// without that key; that it came from a store does not mean that it opens. Where sealing was switched off, it
 /// holds the value as it is.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Envelope(Arc<[u8]>);
+#[derive(Clone)]
+pub struct Envelope {
+    /// The bytes of this one, and perhaps of others of the same owner.
+    shared: Arc<[u8]>,
+    start: usize,
+    end: usize,
+}
 
 /// The parts of an envelope, not yet opened.
 pub(crate) struct Parts<'a> {
@@ -40,7 +45,23 @@ impl Envelope {
     /// envelope is opened, so that one broken row does not hide the others.
     #[must_use]
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self(bytes.into())
+        let shared = bytes.into();
+        Self { start: 0, end: shared.len(), shared }
+    }
+
+    /// The same envelopes, one after the other in one allocation: whoever needs one of them needs the others, and they
+    /// come from memory together.
+    pub(crate) fn pack<'a>(envelopes: impl Iterator<Item = &'a Self> + Clone) -> Vec<Self> {
+        let mut all = Vec::with_capacity(envelopes.clone().map(|one| one.as_bytes().len()).sum());
+        envelopes.clone().for_each(|one| all.extend_from_slice(one.as_bytes()));
+        let shared: Arc<[u8]> = all.into();
+        let mut end = 0;
+        let next = envelopes.map(|one| {
+            let start = end;
+            end += one.as_bytes().len();
+            Self { shared: Arc::clone(&shared), start, end }
+        });
+        next.collect()
     }
 
     /// A value that is not sealed, in the form of an envelope.
@@ -54,13 +75,13 @@ impl Envelope {
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + value.len()));
         bytes.push(UNSEALED);
         bytes.extend_from_slice(value.as_bytes());
-        Self(bytes.as_slice().into())
+        Self::from_bytes(bytes.as_slice())
     }
 
     /// The value, if this is one that is not sealed.
     #[must_use]
     pub fn unsealed(&self) -> Option<&str> {
-        match self.0.split_first() {
+        match self.as_bytes().split_first() {
             Some((&UNSEALED, value)) => std::str::from_utf8(value).ok(),
             _ => None,
         }
@@ -69,7 +90,8 @@ impl Envelope {
     /// The bytes to store.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        // The range is one of the bytes. If it were not, nothing does not open.
+        self.shared.get(self.start..self.end).unwrap_or_default()
     }
 
     /// The master key that this envelope names, if it is well formed. Not proven until it is opened.
@@ -79,8 +101,9 @@ impl Envelope {
     }
 
     pub(crate) fn parts(&self) -> Result<Parts<'_>, OpenError> {
-        let short = || OpenError::Short { len: self.0.len() };
-        let (version, rest) = self.0.split_first().ok_or_else(short)?;
+        let bytes = self.as_bytes();
+        let short = || OpenError::Short { len: bytes.len() };
+        let (version, rest) = bytes.split_first().ok_or_else(short)?;
         if *version != FORMAT_VERSION {
             return Err(OpenError::Version { version: *version });
         }
@@ -91,11 +114,19 @@ impl Envelope {
     }
 }
 
+impl PartialEq for Envelope {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Envelope {}
+
 /// Shows the length and the key id, never the bytes.
 impl fmt::Debug for Envelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Envelope")
-            .field("len", &self.0.len())
+            .field("len", &self.as_bytes().len())
             .field("key_id", &self.key_id())
             .finish_non_exhaustive()
     }
@@ -115,6 +146,20 @@ mod tests {
         bytes[0] = FORMAT_VERSION;
         assert_eq!(parts(&bytes), None);
         assert_eq!(parts(&bytes[..shortest - 1]), Some(OpenError::Short { len: shortest - 1 }));
+    }
+
+    #[test]
+    fn packed_ones_have_the_same_bytes() {
+        for all in [vec![], vec![""], vec!["", "a", "", "bc", "a"], vec!["abc", "d"]] {
+            let all: Vec<_> =
+                all.into_iter().map(|bytes| Envelope::from_bytes(bytes.as_bytes())).collect();
+            assert_eq!(Envelope::pack(all.iter()), all);
+            // Also those that are parts already.
+            assert_eq!(Envelope::pack(Envelope::pack(all.iter()).iter()), all);
+        }
+        let (one, other) = (Envelope::from_bytes(*b"ab"), Envelope::from_bytes(*b"ac"));
+        let packed = Envelope::pack([&one, &other].into_iter());
+        assert!(packed[0] != packed[1] && packed[0] == one && packed[1] == other);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use aws_lc_rs::aead::LessSafeKey;
 use bonafide_claims::UserId;
@@ -10,12 +10,10 @@ use foldhash::fast::RandomState;
 
 use crate::key::KeyId;
 use crate::keyring::{RootKey, Unavailable};
+use crate::recent::Recent;
 
 /// How many keys are kept: about 700 bytes each.
 const KEYS: usize = 8 * 1024;
-
-/// How many keys share a lock.
-const WAYS: usize = 8;
 
 /// A bounded cache of the keys that were derived for users, because deriving one costs more than opening
 /// a secret with it.
@@ -23,21 +21,20 @@ const WAYS: usize = 8;
 /// Keyed by the whole user, compared part by part, and the master key. It holds nothing that the keyring
 /// beside it does not give at any time. aws-lc wipes a key when its last user drops it.
 pub(crate) struct UserKeys {
-    sets: Box<[Mutex<Vec<Entry>>]>,
+    entries: Recent<Entry>,
     /// Seeded anew for each cache. Who could make it collide would only push keys out of one set.
     hasher: RandomState,
 }
 
 struct Entry {
-    hash: u64,
     root: KeyId,
     user: UserId,
     key: Arc<LessSafeKey>,
 }
 
 impl Entry {
-    fn is_of(&self, hash: u64, root: KeyId, user: &UserId) -> bool {
-        self.hash == hash && self.root == root && self.user == *user
+    fn is_of(&self, root: KeyId, user: &UserId) -> bool {
+        self.root == root && self.user == *user
     }
 }
 
@@ -47,10 +44,7 @@ impl UserKeys {
     }
 
     fn with_room(keys: usize) -> Self {
-        Self {
-            sets: (0..keys.div_ceil(WAYS)).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::default(),
-        }
+        Self { entries: Recent::new(keys), hasher: RandomState::default() }
     }
 
     /// The key of `user` under `root`.
@@ -63,39 +57,25 @@ impl UserKeys {
         if let Some(key) = self.find(hash, root.id(), user) {
             return Ok(key);
         }
-        // Derived without the lock. Two threads may do it at once, and keep the same key twice.
+        // Derived without the lock. Two threads may do it at once.
         let key = Arc::new(root.user_key(user)?);
-        let entry = Entry { hash, root: root.id(), user: user.clone(), key: Arc::clone(&key) };
-        if let Some(mut set) = self.set(hash) {
-            if set.len() >= WAYS {
-                set.remove(0);
-            }
-            set.push(entry);
+        let entry = Entry { root: root.id(), user: user.clone(), key: Arc::clone(&key) };
+        if let Some(mut set) = self.entries.set(hash) {
+            set.insert(hash, |entry| entry.is_of(root.id(), user), entry);
         }
         Ok(key)
     }
 
     fn find(&self, hash: u64, root: KeyId, user: &UserId) -> Option<Arc<LessSafeKey>> {
-        let mut set = self.set(hash)?;
-        let at = set.iter().position(|entry| entry.is_of(hash, root, user))?;
-        // The one used last is at the end.
-        set.get_mut(at..)?.rotate_left(1);
-        set.last().map(|entry| Arc::clone(&entry.key))
-    }
-
-    fn set(&self, hash: u64) -> Option<MutexGuard<'_, Vec<Entry>>> {
-        let sets = u64::try_from(self.sets.len()).ok().filter(|&sets| sets > 0)?;
-        let at = usize::try_from(hash % sets).ok()?;
-        // Nothing panics while it holds the lock.
-        Some(self.sets.get(at)?.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut set = self.entries.set(hash)?;
+        set.find(hash, |entry| entry.is_of(root, user)).map(|entry| Arc::clone(&entry.key))
     }
 }
 
 /// Shows how many keys it has room for.
 impl fmt::Debug for UserKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = self.sets.len().saturating_mul(WAYS);
-        f.debug_struct("UserKeys").field("keys", &keys).finish_non_exhaustive()
+        f.debug_struct("UserKeys").field("keys", &self.entries.room()).finish_non_exhaustive()
     }
 }
 
@@ -105,6 +85,7 @@ mod tests {
 
     use super::*;
     use crate::key::MasterKey;
+    use crate::recent::WAYS;
 
     fn root() -> RootKey {
         RootKey::new(&MasterKey::generate().unwrap()).unwrap()
@@ -168,6 +149,6 @@ mod tests {
             let _ = key(&keys, &root, &user(&format!("user-{i}")));
             assert!(Arc::ptr_eq(&first, &key(&keys, &root, &alice)), "{i}");
         }
-        assert_eq!(keys.sets[0].lock().unwrap().len(), WAYS);
+        assert_eq!(keys.entries.room(), WAYS);
     }
 }

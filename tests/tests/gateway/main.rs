@@ -19,3 +19,4 @@ mod quotas;
 mod refusals;
 mod scopes;
 mod sessions;
+mod tasks;

@@ -204,6 +204,36 @@ pub(crate) async fn nothing_stale_is_served_when_the_server_stops_answering(serv
     warm(&vault, &wire, owner, &names).await;
 }
 
+/// As behind PgBouncer in mode `transaction`: everything works, only nobody hears of anything.
+pub(crate) async fn nothing_at_hand_is_believed_where_nothing_is_heard(server: &Server) {
+    let url = server.database().await;
+    let wire = Wire::to(server.port).await;
+    let other = postgres(&url).vault();
+    let (user, tenant, names) = alice();
+    let owner = Owner::new(&user, &tenant);
+    wire.set_deaf(true);
+    let vault = postgres(&wire.url(&url)).vault();
+    let started = Instant::now();
+    let mut rounds = 0..u8::MAX;
+    while started.elapsed() < 2 * MAX_STALENESS {
+        let round = rounds.next().unwrap();
+        other.write(owner, &names[0], record(round)).await.unwrap();
+        assert_eq!(read(&vault, owner, &names).await, Some(record(round)));
+        sleep(Duration::from_millis(20)).await;
+    }
+    wire.set_deaf(false);
+    warm(&vault, &wire, owner, &names).await;
+
+    // A session that does not listen any more, behind a connection that looks as before.
+    wire.unlisten();
+    while !wire.has_unlistened() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    other.write(owner, &names[0], record(u8::MAX)).await.unwrap();
+    until(&vault, owner, &names, Some(record(u8::MAX))).await;
+    warm(&vault, &wire, owner, &names).await;
+}
+
 /// Whoever may connect to a database may listen to it.
 pub(crate) async fn notifications_name_nobody(server: &Server) {
     let url = server.database().await;

@@ -1,4 +1,4 @@
-//! A wire between a client and the server: counts questions, goes dead, is cut.
+//! A wire between a client and the server: counts questions, goes dead or deaf, is cut.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,6 +26,10 @@ struct State {
     prepared: AtomicUsize,
     /// Nothing goes through, and nobody is told.
     dead: AtomicBool,
+    /// What the server says without being asked does not come through.
+    deaf: AtomicBool,
+    /// The next client that asks what it listens to is made to stop listening before.
+    unlisten: AtomicBool,
     /// Raised to cut all connections.
     cuts: watch::Sender<u64>,
 }
@@ -39,6 +43,8 @@ impl Wire {
             questions: AtomicUsize::new(0),
             prepared: AtomicUsize::new(0),
             dead: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
+            unlisten: AtomicBool::new(false),
             cuts: watch::Sender::new(0),
         });
         let shared = Arc::clone(&state);
@@ -64,6 +70,20 @@ impl Wire {
 
     pub(crate) fn set_dead(&self, dead: bool) {
         self.state.dead.store(dead, Ordering::SeqCst);
+    }
+
+    /// As behind a pooler that gives each statement a connection.
+    pub(crate) fn set_deaf(&self, deaf: bool) {
+        self.state.deaf.store(deaf, Ordering::SeqCst);
+    }
+
+    pub(crate) fn unlisten(&self) {
+        self.state.unlisten.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether somebody was made to stop listening.
+    pub(crate) fn has_unlistened(&self) -> bool {
+        !self.state.unlisten.load(Ordering::SeqCst)
     }
 
     pub(crate) fn cut(&self) {
@@ -101,13 +121,29 @@ async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State,
         while state.dead.load(Ordering::SeqCst) {
             sleep(Duration::from_millis(5)).await;
         }
-        if asks {
+        let passed = if asks {
             messages.see(&bytes[..len], state);
-        }
-        if to.write_all(&bytes[..len]).await.is_err() {
+            unlistened(&bytes[..len], state)
+        } else if state.deaf.load(Ordering::SeqCst) {
+            messages.without_notifications(&bytes[..len])
+        } else {
+            bytes[..len].to_vec()
+        };
+        if to.write_all(&passed).await.is_err() {
             return;
         }
     }
+}
+
+/// What the client says, with something put before one of its questions.
+fn unlistened(said: &[u8], state: &State) -> Vec<u8> {
+    const QUESTION: &[u8] = b"SELECT pg_catalog.pg_listening_channels()\0";
+    let asked = said.first() == Some(&b'Q') && said.get(5..) == Some(QUESTION);
+    if !asked || !state.unlisten.swap(false, Ordering::SeqCst) {
+        return said.to_vec();
+    }
+    let text = [b"UNLISTEN *; ", QUESTION].concat();
+    [b"Q".as_slice(), &(text.len() as u32 + 4).to_be_bytes(), &text].concat()
 }
 
 /// Messages of the protocol's version 3: after the first, a letter and a length.
@@ -120,14 +156,7 @@ struct Messages {
 impl Messages {
     fn see(&mut self, bytes: &[u8], state: &State) {
         self.rest.extend_from_slice(bytes);
-        loop {
-            let letter = usize::from(self.begun);
-            let Some(len) = self.rest.get(letter..letter + 4) else { return };
-            let len = u32::from_be_bytes(len.try_into().unwrap()) as usize + letter;
-            if self.rest.len() < len {
-                return;
-            }
-            let message: Vec<u8> = self.rest.drain(..len).collect();
+        while let Some(message) = self.next(usize::from(self.begun)) {
             match message[0] {
                 b'S' | b'Q' if self.begun => state.questions.fetch_add(1, Ordering::SeqCst),
                 b'P' if self.begun => state.prepared.fetch_add(1, Ordering::SeqCst),
@@ -135,5 +164,19 @@ impl Messages {
             };
             self.begun = true;
         }
+    }
+
+    /// What the server says in whole messages, except for notifications.
+    fn without_notifications(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.rest.extend_from_slice(bytes);
+        let messages = std::iter::from_fn(|| self.next(1));
+        messages.filter(|message| message[0] != b'A').flatten().collect()
+    }
+
+    /// A message with so many bytes before its length, if all of it is there.
+    fn next(&mut self, before: usize) -> Option<Vec<u8>> {
+        let len = self.rest.get(before..before + 4)?;
+        let len = u32::from_be_bytes(len.try_into().unwrap()) as usize + before;
+        (self.rest.len() >= len).then(|| self.rest.drain(..len).collect())
     }
 }

@@ -79,7 +79,8 @@ pub(crate) async fn read_answer(
         status if status.is_redirection() => Answer::Redirect,
         status if status.is_informational() => Answer::Garbage("switched protocols"),
         status if status.is_success() && expected != Expected::Nothing => {
-            read_success(expected, &parts, body, limits, rewriter.is_some()).await
+            let whole = rewriter.as_ref().is_some_and(|rewriter| !rewriter.is_lenient());
+            read_success(expected, &parts, body, limits, whole).await
         }
         // What some proxy before the backend says in HTML is not an MCP server's answer.
         status if status.is_server_error() && !is_mcp(&parts.headers) => {
@@ -88,12 +89,46 @@ pub(crate) async fn read_answer(
         _ => Answer::Passed(whole(body, limits)),
     };
     let answer = match (answer, rewriter) {
+        (Answer::Passed(body), Some(rewriter)) if rewriter.is_lenient() => {
+            mention(&mut parts.headers, body, rewriter, limits)
+        }
         (Answer::Passed(body), Some(rewriter)) if expected != Expected::Nothing => {
             rewrite(&mut parts.headers, body, rewriter, limits).await
         }
         (answer, _) => answer,
     };
     (parts, answer)
+}
+
+/// The answer with the client's names for tasks, if it is an event stream or short: the handle of a task is both.
+fn mention(
+    headers: &mut HeaderMap,
+    body: GatewayBody,
+    rewriter: Rewriter,
+    limits: &Limits,
+) -> Answer {
+    let encoded = headers.contains_key(header::CONTENT_ENCODING);
+    if media_type(headers).as_deref() == Some("text/event-stream") && !encoded {
+        forget_the_original(headers);
+        let events = EventRewriter::new(rewriter, limits.filtered_answer);
+        return Answer::Passed(body.with_events(events));
+    }
+    let text = body.whole().and_then(|whole| std::str::from_utf8(whole).ok());
+    match text.filter(|_| !encoded).map(|text| rewriter.rewrite(text)) {
+        Some(Ok(Cow::Owned(changed))) => {
+            forget_the_original(headers);
+            Answer::Passed(GatewayBody::full(changed))
+        }
+        _ => Answer::Passed(body),
+    }
+}
+
+/// What the headers say of the bytes that the backend sent: of hidden things too.
+fn forget_the_original(headers: &mut HeaderMap) {
+    headers.remove(header::CONTENT_LENGTH);
+    for name in OF_THE_ORIGINAL {
+        headers.remove(name);
+    }
 }
 
 /// What the client may have of an answer: an event stream as it goes on, anything else when it is whole.
@@ -109,11 +144,7 @@ async fn rewrite(
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Answer::Garbage("an encoding that was not asked for");
     }
-    headers.remove(header::CONTENT_LENGTH);
-    // They speak of what the backend sent: of hidden things too.
-    for name in OF_THE_ORIGINAL {
-        headers.remove(name);
-    }
+    forget_the_original(headers);
     let limit = limits.filtered_answer;
     let media_type = media_type(headers);
     if media_type.as_deref() == Some("text/event-stream") {

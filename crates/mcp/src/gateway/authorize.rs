@@ -12,8 +12,8 @@ use crate::GatewayBody;
 use crate::json::Edits;
 use crate::message::{Kind, Message, MessageError, Named, NamedKind, is_known, named};
 use crate::refusal::{code, error};
-use crate::rewrite::Probe;
-use crate::standard_headers::check_standard_headers;
+use crate::rewrite::{Probe, Rewriter, TaskIds};
+use crate::standard_headers::{check_standard_headers, set_name};
 
 /// What goes to the backend: the message as it came, or with names that are not there in place of those that the
 /// user may not use.
@@ -23,6 +23,32 @@ pub(super) struct Authorized {
     pub(super) probes: Vec<Probe>,
     /// The names that were decided about one by one, as the policy knows them.
     pub(super) decided: Vec<Decided>,
+    /// Tasks in the answer get the ids that the client knows.
+    pub(super) tasks: Option<TaskIds>,
+    /// The backend's id of the task that the message is about.
+    pub(super) task_name: Option<String>,
+}
+
+impl Authorized {
+    pub(super) fn outcome(&self) -> Outcome {
+        if self.probes.is_empty() { Outcome::Forwarded } else { Outcome::Denied }
+    }
+
+    /// What is done to the answer. The headers are made to say what the body says.
+    pub(super) fn rewriter(
+        self,
+        permit: &Permit,
+        message: Option<&Message<'_>>,
+        headers: &mut HeaderMap,
+    ) -> Option<Rewriter> {
+        for probe in &self.probes {
+            probe.ask_in_header(headers);
+        }
+        if let Some(name) = &self.task_name {
+            set_name(headers, name);
+        }
+        Rewriter::new(permit, message, self.probes, self.tasks)
+    }
 }
 
 /// A name, and whether a rule can be compared with it. If not, it is denied.
@@ -77,17 +103,15 @@ pub(super) fn authorize(
         comparable: named.kind.is_comparable(&named.name),
     };
     let decided = named.iter().map(decide).collect();
-    Ok(Authorized { body, probes, decided })
+    Ok(Authorized { body, probes, decided, ..Authorized::default() })
 }
 
 /// What a server says that has no such method, which is no more than this user's permit says. One that would not be
 /// answered is dropped.
-fn unknown_method(permit: &Permit, message: &Message<'_>) -> Refused {
+pub(super) fn unknown_method(permit: &Permit, message: &Message<'_>) -> Refused {
     tracing::info!(tenant = permit.tenant().as_str(), "denied an unknown method");
     if message.kind == Kind::Notification {
-        let mut response = Response::new(GatewayBody::default());
-        *response.status_mut() = StatusCode::ACCEPTED;
-        return Refused::new(Outcome::Denied, response);
+        return dropped();
     }
     // Until revision 2025-11-25, 404 says that the session is over.
     let status = match message.params.protocol_version {
@@ -95,5 +119,12 @@ fn unknown_method(permit: &Permit, message: &Message<'_>) -> Refused {
         None => StatusCode::OK,
     };
     let response = error(status, message.id.as_ref(), code::METHOD_NOT_FOUND, "Method not found");
+    Refused::new(Outcome::Denied, response)
+}
+
+/// What a notification is answered with that goes no further.
+pub(super) fn dropped() -> Refused {
+    let mut response = Response::new(GatewayBody::default());
+    *response.status_mut() = StatusCode::ACCEPTED;
     Refused::new(Outcome::Denied, response)
 }

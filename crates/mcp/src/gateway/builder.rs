@@ -15,6 +15,7 @@ use crate::assertion::Assertions;
 use crate::backend::{Backends, TlsError};
 use crate::quota::{Meter, Seats};
 use crate::session::{NoRandomness, SessionKeys};
+use crate::tasks::TaskKeys;
 use crate::{Limits, Quotas, SharedDirectory};
 
 /// Builds a [`Gateway`].
@@ -110,6 +111,7 @@ impl GatewayBuilder {
         }
         let sealer = self.secrets.sealer();
         let sessions = SessionKeys::new(sealer.keyring())?;
+        let tasks = Arc::new(TaskKeys::new(sealer.keyring())?);
         let asker = Asker::new(sealer.keyring(), self.public_url.clone())?;
         let assertions = Assertions::new(sealer.keyring(), self.public_url.as_str())?;
         let backends = Backends::new(&self.limits)?;
@@ -121,6 +123,7 @@ impl GatewayBuilder {
                 public_url: self.public_url,
                 hosts: self.hosts,
                 sessions,
+                tasks,
                 asker,
                 assertions,
                 limits: self.limits,

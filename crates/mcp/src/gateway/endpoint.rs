@@ -25,8 +25,7 @@ use crate::content::check_content;
 use crate::message::{Message, MessageError};
 use crate::quota::Place;
 use crate::refusal::{code, error};
-use crate::rewrite::Rewriter;
-use crate::{Directory, GatewayBody};
+use crate::{Directory, GatewayBody, Tenant};
 
 /// An answer that the gateway gives by itself, and what it counts as.
 pub(super) struct Refused {
@@ -142,9 +141,8 @@ impl Shared {
             }
             None => message,
         };
-        let authorized = self.authorized(&permit, message.as_ref(), &parts, &body)?;
-        let Authorized { body: sent, probes, .. } = authorized;
-        let outcome = if probes.is_empty() { Outcome::Forwarded } else { Outcome::Denied };
+        let authorized = self.authorized(&permit, tenant, message.as_ref(), &parts, &body)?;
+        let (sent, outcome) = (authorized.body.clone(), authorized.outcome());
         let id = message.as_ref().and_then(|message| message.id.as_ref());
         let session = self.open_session(&permit, &mut parts.headers, id)?;
         let url = session || message.as_ref().is_some_and(Message::declares_url);
@@ -172,11 +170,8 @@ impl Shared {
                 Answered::Not => {}
             }
         }
-        for probe in &probes {
-            probe.ask_in_header(&mut parts.headers);
-        }
-        let rewriter = Rewriter::new(&permit, message.as_ref(), probes);
         let message = message.as_ref();
+        let rewriter = authorized.rewriter(&permit, message, &mut parts.headers);
         let exchange = Exchange { permit: &permit, tenant, message, body: &body, rewriter, url };
         let response = self.exchange(exchange, parts, rendered, sent).await?;
         Ok((outcome, response.map(|body| body.holding(place))))
@@ -203,6 +198,7 @@ impl Shared {
     pub(super) fn authorized(
         &self,
         permit: &Permit,
+        tenant: &Tenant,
         message: Option<&Message<'_>>,
         parts: &Parts,
         body: &Bytes,
@@ -223,7 +219,9 @@ impl Shared {
                 self.trail.denied(&permit.refuse_tool(name), &parts.extensions);
             }
         }
-        authorized
+        let mut authorized = authorized?;
+        self.open_tasks(permit, tenant, message, parts, &mut authorized)?;
+        Ok(authorized)
     }
 
     /// A place among the requests that the user has open.

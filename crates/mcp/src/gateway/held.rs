@@ -13,7 +13,6 @@ use tokio::time::{Duration, Instant, sleep};
 use tracing::Instrument as _;
 
 use super::Shared;
-use super::authorize::Authorized;
 use super::endpoint::{Refused, invalid_message};
 use super::forward::Exchange;
 use super::metrics::Outcome;
@@ -22,7 +21,6 @@ use crate::backend::media_type;
 use crate::message::Message;
 use crate::quota::Seat;
 use crate::refusal::{code, error};
-use crate::rewrite::Rewriter;
 use crate::waiting::{Progress, Waiting};
 use crate::{GatewayBody, Tenant};
 
@@ -110,14 +108,10 @@ impl Held {
         })?;
         let permit = shared.permit(&directory, &user, tenant.id(), id, &parts)?;
         shared.require_scopes(&permit, tenant, Some(&message), &retry.body, &parts)?;
-        let authorized = shared.authorized(&permit, Some(&message), &parts, &retry.body)?;
-        let Authorized { body: sent, probes, .. } = authorized;
-        let outcome = if probes.is_empty() { Outcome::Forwarded } else { Outcome::Denied };
-        for probe in &probes {
-            probe.ask_in_header(&mut parts.headers);
-        }
+        let authorized = shared.authorized(&permit, tenant, Some(&message), &parts, &retry.body)?;
+        let (sent, outcome) = (authorized.body.clone(), authorized.outcome());
+        let rewriter = authorized.rewriter(&permit, Some(&message), &mut parts.headers);
         let rendered = shared.render(&permit, tenant, id).await?;
-        let rewriter = Rewriter::new(&permit, Some(&message), probes);
         let (message, body) = (Some(&message), &retry.body);
         let exchange = Exchange { permit: &permit, tenant, message, body, rewriter, url };
         if rendered.still_lacks(&retry.asked) {

@@ -10,6 +10,7 @@ mod metrics;
 mod scopes;
 mod service;
 mod sessions;
+mod tasks;
 mod trace;
 mod trail;
 mod variables;
@@ -28,6 +29,7 @@ use crate::assertion::Assertions;
 use crate::backend::Backends;
 use crate::quota::{Meter, Seats};
 use crate::session::SessionKeys;
+use crate::tasks::TaskKeys;
 use crate::{Limits, SharedDirectory, Tenant, TenantScopes};
 use metrics::Metrics;
 use trail::Trail;
@@ -49,6 +51,7 @@ struct Shared {
     public_url: Url,
     hosts: AllowedHosts,
     sessions: SessionKeys,
+    tasks: Arc<TaskKeys>,
     asker: Asker,
     assertions: Assertions,
     limits: Limits,

@@ -20,6 +20,9 @@ pub(crate) use method::is_known;
 pub(crate) use named::{Named, NamedKind, named};
 use parse::{Members, Raw};
 
+/// The extension of revision 2026-07-28 that has tasks.
+const TASKS: &str = "io.modelcontextprotocol/tasks";
+
 /// What one POST body says.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
@@ -44,6 +47,8 @@ pub(crate) struct Params<'a> {
     pub(crate) name: Option<Cow<'a, str>>,
     pub(crate) uri: Option<Cow<'a, str>>,
     pub(crate) task_id: Option<Cow<'a, str>>,
+    /// Whether the client wants a task: `task` of revision 2025-11-25.
+    pub(crate) task: bool,
     /// `_meta."io.modelcontextprotocol/protocolVersion"`: there since revision 2026-07-28.
     pub(crate) protocol_version: Option<Cow<'a, str>>,
     /// What the client can do: `_meta."io.modelcontextprotocol/clientCapabilities"`, or `capabilities` of `initialize`.
@@ -108,6 +113,19 @@ impl<'a> Message<'a> {
             json::member(elicitation, "url").ok()?
         };
         url().is_some_and(|url| url.starts_with('{'))
+    }
+
+    /// Whether its answer may be a task: one that the client asks for, or one that it says it can take.
+    pub(crate) fn may_begin_task(&self) -> bool {
+        let declared = || {
+            let capabilities = self.params.capabilities.filter(|text| text.contains(TASKS))?;
+            let extensions = json::member(capabilities, "extensions").ok()??;
+            json::member(extensions, TASKS).ok()?
+        };
+        match &self.params.protocol_version {
+            None => self.params.task,
+            Some(_) => self.method == "tools/call" && declared().is_some(),
+        }
     }
 
     /// Whether its answer is a stream that stands for as long as the client likes, and not the outcome of something.

@@ -119,6 +119,7 @@ impl<'a> Visitor<'a> for ParamMembers<'_, 'a> {
             "name",
             "uri",
             "taskId",
+            "task",
             "_meta",
             "arguments",
             "cursor",
@@ -132,6 +133,9 @@ impl<'a> Visitor<'a> for ParamMembers<'_, 'a> {
                 Member::Known("name") => params.name = text_or_other(&mut map)?,
                 Member::Known("uri") => params.uri = text_or_other(&mut map)?,
                 Member::Known("taskId") => params.task_id = text_or_other(&mut map)?,
+                Member::Known("task") => {
+                    params.task = map.next_value::<&'a RawValue>()?.get().starts_with('{');
+                }
                 Member::Known("requestState") => params.request_state = text_or_other(&mut map)?,
                 Member::Known("capabilities") => {
                     let capabilities = map.next_value::<&'a RawValue>()?.get();

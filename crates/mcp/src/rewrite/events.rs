@@ -21,6 +21,8 @@ pub(crate) struct EventRewriter {
     /// How much of the line after that has no end in it.
     searched: usize,
     started: bool,
+    /// Whether the event has begun to go on without being looked at.
+    passing: bool,
 }
 
 /// An event that can't be passed on.
@@ -32,8 +34,8 @@ pub(crate) enum EventError {
 
 impl EventRewriter {
     pub(crate) fn new(rewriter: Rewriter, limit: usize) -> Self {
-        let (pending, held, searched, started) = (BytesMut::new(), 0, 0, false);
-        Self { rewriter, limit, pending, held, searched, started }
+        let (pending, held, searched) = (BytesMut::new(), 0, 0);
+        Self { rewriter, limit, pending, held, searched, started: false, passing: false }
     }
 
     /// What can go on once these bytes are there.
@@ -47,7 +49,11 @@ impl EventRewriter {
             self.line(line, &mut ready)?;
         }
         if self.pending.len() > self.limit {
-            return Err(EventError::TooLong);
+            if !self.rewriter.is_lenient() {
+                return Err(EventError::TooLong);
+            }
+            ready.extend_from_slice(&self.pending.split());
+            (self.held, self.searched, self.passing) = (0, 0, true);
         }
         Ok(ready.freeze())
     }
@@ -95,7 +101,10 @@ impl EventRewriter {
 
     fn line(&mut self, line: Line, ready: &mut BytesMut) -> Result<(), EventError> {
         let content = self.pending.get(self.held..self.held + line.content).unwrap_or_default();
-        if content.is_empty() {
+        if self.passing {
+            self.passing = !content.is_empty();
+            ready.extend_from_slice(&self.pending.split_to(line.whole));
+        } else if content.is_empty() {
             let event = self.pending.split_to(self.held + line.whole);
             self.held = 0;
             ready.extend_from_slice(&self.event(&event)?);
@@ -109,10 +118,12 @@ impl EventRewriter {
 
     /// An event as the client may have it.
     fn event(&self, event: &[u8]) -> Result<Bytes, EventError> {
-        if event.len() > self.limit {
-            return Err(EventError::TooLong);
-        }
-        let text = std::str::from_utf8(event).map_err(|_| EventError::Unreadable)?;
+        let text = std::str::from_utf8(event).map_err(|_| EventError::Unreadable);
+        let text = if event.len() > self.limit { Err(EventError::TooLong) } else { text };
+        let text = match text {
+            Err(_) if self.rewriter.is_lenient() => return Ok(Bytes::copy_from_slice(event)),
+            text => text?,
+        };
         let data: Vec<&str> =
             lines(text).filter_map(|line| data(line.as_bytes()).map(|_| value(line))).collect();
         let data = data.join("\n");

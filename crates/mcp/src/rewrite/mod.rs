@@ -6,6 +6,7 @@
 
 mod events;
 mod probe;
+mod tasks;
 
 use std::borrow::Cow;
 
@@ -14,6 +15,7 @@ use serde::de::IgnoredAny;
 
 pub(crate) use events::{EventError, EventRewriter};
 pub(crate) use probe::{Probe, random_name};
+pub(crate) use tasks::{Extent, TaskIds};
 
 use crate::json::{self, Edits, JsonError, folds_to};
 use crate::message::{Message, NamedKind};
@@ -44,6 +46,8 @@ pub(crate) struct Rewriter {
     /// `cacheScope` becomes `private`.
     private: bool,
     probes: Vec<Probe>,
+    /// Tasks get the ids that the client knows.
+    tasks: Option<TaskIds>,
 }
 
 impl Rewriter {
@@ -52,17 +56,36 @@ impl Rewriter {
         permit: &Permit,
         message: Option<&Message<'_>>,
         probes: Vec<Probe>,
+        tasks: Option<TaskIds>,
     ) -> Option<Self> {
         let permit = (!permit.covers_all_tools()).then(|| permit.clone());
         let private = message.is_some_and(|message| {
             message.params.protocol_version.is_some() && CACHEABLE.contains(&&*message.method)
         });
-        let nothing = permit.is_none() && !private && probes.is_empty();
-        (!nothing).then_some(Self { permit, private, probes })
+        let nothing = permit.is_none() && !private && probes.is_empty() && tasks.is_none();
+        (!nothing).then_some(Self { permit, private, probes, tasks })
+    }
+
+    /// Whether it looks for nothing but words about tasks among others. On those nothing rests, as only ids that were given
+    /// out are taken back: what can't be read, or is too long, goes on as it is.
+    pub(crate) fn is_lenient(&self) -> bool {
+        let mentions = self.tasks.as_ref().is_some_and(|tasks| tasks.extent() != Extent::Whole);
+        mentions && self.permit.is_none() && !self.private && self.probes.is_empty()
     }
 
     /// One JSON text, a message or several, as the client may have it.
     pub(crate) fn rewrite<'a>(&self, text: &'a str) -> Result<Cow<'a, str>, JsonError> {
+        if !self.is_lenient() {
+            return self.changed(text);
+        }
+        // Whatever is changed has it in its name.
+        if !text.contains("task") {
+            return Ok(Cow::Borrowed(text));
+        }
+        Ok(self.changed(text).unwrap_or(Cow::Borrowed(text)))
+    }
+
+    fn changed<'a>(&self, text: &'a str) -> Result<Cow<'a, str>, JsonError> {
         let mut edits = Edits::new(text);
         self.messages(text, &mut edits)?;
         let mut text = edits.apply()?;
@@ -95,10 +118,14 @@ impl Rewriter {
             let scalar = serde_json::from_str::<IgnoredAny>(text);
             return scalar.map(|_| ()).map_err(|_| JsonError::Unreadable);
         }
-        for entry in json::members(text)? {
+        let members = json::members(text)?;
+        for entry in &members {
             if folds_to(&entry.key, "result") && entry.value.starts_with('{') {
                 self.result(entry.value, edits)?;
             }
+        }
+        if let Some(tasks) = &self.tasks {
+            tasks.message(&members, edits);
         }
         Ok(())
     }

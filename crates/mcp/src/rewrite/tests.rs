@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use bonafide_policy::{Policy, Rule, TenantId};
 use bonafide_testkit::Issuer;
+use bonafide_vault::{Keyring, MasterKey};
 
 use super::*;
+use crate::tasks::{TaskKeys, Tasks};
 
 /// A permit for the tools `read_*`, the prompt `hello` and the resources under `docs://`.
 fn permit(tools: &[&str]) -> Permit {
@@ -15,7 +19,7 @@ fn permit(tools: &[&str]) -> Permit {
 
 fn rewriter(private: bool) -> Rewriter {
     let permit = permit(&["read_*", "prompts/hello", "resources/docs://*"]);
-    Rewriter { permit: Some(permit), private, probes: Vec::new() }
+    Rewriter { permit: Some(permit), private, probes: Vec::new(), tasks: None }
 }
 
 fn rewrite(text: &str) -> String {
@@ -199,4 +203,90 @@ fn an_event_has_a_limit() {
     assert_eq!(stream(&[long.as_bytes()], 64), Err(EventError::TooLong));
     let many = ": comment\n\n".repeat(100);
     assert_eq!(stream(&[many.as_bytes()], 64).unwrap(), many);
+}
+
+/// Of a user of all tools.
+fn of_tasks(extent: Extent) -> Rewriter {
+    let keyring = Keyring::new(&MasterKey::generate().unwrap()).unwrap();
+    let keys = Arc::new(TaskKeys::new(&keyring).unwrap());
+    let tasks = TaskIds::new(Tasks::new(keys, permit(&["*"])), extent);
+    Rewriter { permit: None, private: false, probes: Vec::new(), tasks: Some(tasks) }
+}
+
+#[test]
+fn a_task_is_renamed_wherever_the_specification_has_it_and_nowhere_else() {
+    let related = r#""_meta":{"io.modelcontextprotocol/related-task":{"taskId":"ID"}}"#;
+    let rewriter = of_tasks(Extent::Whole);
+    for text in [
+        r#"{"result":{"task":{"taskId":"ID","status":"working"}}}"#.to_owned(),
+        r#"{"result":{"resultType":"task",  "taskId":"ID"}}"#.to_owned(),
+        r#"{"result":{"tasks":[{"taskId":"ID"},{"status":"working","taskId":"ID"}]}}"#.to_owned(),
+        format!(r#"{{"result":{{"content":[],{related}}}}}"#),
+        format!(r#"{{"result":{{"taskId":"ID","result":{{{related}}}}}}}"#),
+        r#"{"method":"notifications/tasks/status","params":{"taskId":"ID"}}"#.to_owned(),
+        format!(r#"{{"method":"notifications/tasks","params":{{"taskId":"ID","result":{{{related}}}}}}}"#),
+        format!(r#"{{"id":1,"method":"elicitation/create","params":{{{related},"x":1.0}}}}"#),
+        r#"{"method":"notifications/subscriptions/acknowledged","params":{"notifications":{"taskIds":["ID","ID"]}}}"#.to_owned(),
+    ] {
+        let sent = text.replace("ID", "t-1");
+        let told = rewriter.rewrite(&sent).unwrap();
+        let sealed = rewriter.tasks.as_ref().unwrap().sealed("t-1");
+        assert_eq!(told, text.replace("ID", &sealed));
+    }
+    for text in [
+        r#"{"result":{"structuredContent":{"taskId":"t-1","task":{"taskId":"t-1"}}}}"#,
+        r#"{"id":1,"method":"tasks/get","params":{"taskId":"t-1"}}"#,
+        r#"{"id":1,"method":"tasks/cancel","params":{"taskId":"t-1"}}"#,
+        r#"{"result":{"taskId":5,"task":"t-1","tasks":"t-1"}}"#,
+        r#"{"method":"notifications/message","params":{"data":{"taskId":"t-1"}}}"#,
+        r#"{"error":{"code":-32602,"message":"taskId t-1"}}"#,
+    ] {
+        assert_eq!(rewriter.rewrite(text).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_server_that_lists_tasks_does_not_say_so() {
+    for (sent, told) in [
+        (r#"{"list":{},"cancel":{}}"#, r#"{"cancel":{}}"#),
+        (r#"{ "list" : {} }"#, "{}"),
+        (r#"{"cancel":{}, "requests":{}}"#, r#"{"cancel":{}, "requests":{}}"#),
+    ] {
+        let text = |tasks: &str| {
+            format!(r#"{{"id":1,"result":{{"capabilities":{{"tools":{{}},"tasks":{tasks}}}}}}}"#)
+        };
+        let rewriter = of_tasks(Extent::Capabilities);
+        assert_eq!(rewriter.rewrite(&text(sent)).unwrap(), text(told));
+        assert_eq!(of_tasks(Extent::Mentions).rewrite(&text(sent)).unwrap(), text(sent));
+    }
+}
+
+#[test]
+fn what_only_mentions_tasks_goes_on_if_it_can_not_be_read() {
+    for text in [r#"{"taskId":"#, "task", r#"{"result":{"taskId":"a","taskId":"b"}}"#] {
+        assert_eq!(of_tasks(Extent::Mentions).rewrite(text).unwrap(), text);
+    }
+    assert!(of_tasks(Extent::Whole).rewrite(r#"{"taskId":"#).is_err());
+}
+
+#[test]
+fn an_event_that_is_too_long_to_be_about_a_task_goes_on_as_it_comes() {
+    let long = "x".repeat(200);
+    let stream = format!(
+        "id: 1\ndata: {long}\ndata: {long}\r\n\r\n: hi\ndata: {{\"result\":{{\"taskId\":\"t\"}}}}\n\ndata: \u{e9}\n\n"
+    );
+    for size in [1, 7, 100, stream.len()] {
+        let rewriter = of_tasks(Extent::Mentions);
+        let sealed = rewriter.tasks.as_ref().unwrap().sealed("t");
+        let mut events = EventRewriter::new(rewriter, 100);
+        let mut told = Vec::new();
+        for chunk in stream.as_bytes().chunks(size) {
+            told.extend_from_slice(&events.feed(chunk).unwrap());
+        }
+        told.extend_from_slice(&events.finish().unwrap());
+        let expected = stream.replace("\"t\"", &format!("\"{sealed}\""));
+        assert_eq!(String::from_utf8(told).unwrap(), expected, "{size}");
+    }
+    let mut broken = EventRewriter::new(of_tasks(Extent::Mentions), 100);
+    assert_eq!(broken.feed(b"data: \xff\n\n").unwrap(), &b"data: \xff\n\n"[..]);
 }

@@ -62,6 +62,7 @@ fn tenant(
     let found = section.required(problems, "url", "\"https://…/mcp\"");
     let url = found.as_ref().and_then(|found| values::url(found, problems));
     let assertion = section.string(problems, "assertion");
+    let task_list = section.boolean(problems, "task_list").unwrap_or(false);
     let templates = templates(section, environment, problems);
     let tenant = match Tenant::new(id?, url?, templates?) {
         Ok(tenant) => tenant,
@@ -70,7 +71,12 @@ fn tenant(
             return None;
         }
     };
-    let tenant = tenant.with_check(check);
+    if task_list && assertion.is_none() && tenant.templates().header_names().next().is_none() {
+        let message = "this backend is told nothing of its users, so it lists to each the tasks of all: leave `task_list` out, \
+                       or add `headers` or `assertion`";
+        section.problem(problems, message);
+    }
+    let tenant = tenant.with_check(check).with_task_list(task_list);
     let tenant = match title {
         Some(title) => tenant.with_title(title.value),
         None => tenant,
