@@ -13,11 +13,13 @@ use tokio::task::JoinSet;
 use crate::Error;
 
 /// What is sent, and what must come back.
+#[derive(Clone)]
 pub(crate) struct Load {
     connections: Connections,
     status: u16,
 }
 
+#[derive(Clone)]
 enum Connections {
     /// One request for each connection, sent again and again.
     Repeated(Vec<Bytes>),
@@ -133,7 +135,10 @@ fn head(answer: &[u8]) -> Result<Option<(u16, usize)>, Error> {
     };
     let head = std::str::from_utf8(answer.get(..at).unwrap_or_default())?;
     let status = head.split(' ').nth(1).ok_or("an answer without a status")?.parse()?;
-    let field = |line: &str| line.strip_prefix("content-length: ").map(str::parse::<usize>);
+    let field = |line: &str| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.parse::<usize>())
+    };
     let length = match head.lines().find_map(field) {
         Some(length) => length?,
         None if status == 204 => 0,

@@ -1,14 +1,19 @@
-//! This program again, in one of its roles, as a process that can be pinned and measured.
+//! Processes that can be pinned and measured: this program again in one of its roles, or another one.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::Error;
 
-/// A process that listens on loopback. Dropping it ends it; it also ends by itself when its standard input does.
+/// How long another program may take until it listens.
+const START_TIME: Duration = Duration::from_secs(60);
+
+/// A process that listens on loopback. Dropping it ends it; one in a role also ends by itself when its standard input
+/// does.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -35,6 +40,23 @@ impl Process {
                 Err(format!("no address from {arguments:?}").into())
             }
         }
+    }
+
+    /// Starts another program and waits until it listens on `address`.
+    pub(crate) fn spawn(mut command: Command, address: SocketAddr) -> Result<Self, Error> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+        let mut process = Self { child, address };
+        let end = Instant::now() + START_TIME;
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = process.child.try_wait()? {
+                return Err(format!("{command:?} ended: {status}").into());
+            }
+            if Instant::now() > end {
+                return Err(format!("{command:?} does not listen on {address}").into());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(process)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

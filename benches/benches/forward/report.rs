@@ -58,6 +58,28 @@ pub(crate) fn print(rows: &[(&str, Vec<Sample>)]) {
     goal("not seen before: CPU x floor", paired(first, floor, |a, b| a.cpu() / b.cpu()), "<= 2.2");
 }
 
+/// Prints what each event of a stream takes: without a proxy, through the floor, through the gateway.
+pub(crate) fn print_delays(delays: &[Vec<Vec<f64>>; 3]) {
+    let [direct, floor, ours] = delays;
+    println!("\neach event of a stream, us      p50      p99");
+    for (name, rounds) in [("no proxy", direct), ("floor", floor), ("bonafide", ours)] {
+        let of = |percent| median(rounds.iter().map(|round| quantile(round, percent)));
+        println!("  {name:<24} {:>8.0} {:>8.0}", of(50), of(99));
+    }
+    let added = |beside: &Vec<Vec<f64>>| {
+        let pairs = ours.iter().zip(beside);
+        median(pairs.map(|(ours, beside)| quantile(ours, 50) - quantile(beside, 50)))
+    };
+    println!("  added to no proxy        {:>8.0}   goal < 100", added(direct));
+    println!("  added to the floor       {:>8.0}", added(floor));
+}
+
+fn quantile(values: &[f64], percent: usize) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() * percent / 100).copied().unwrap_or(f64::NAN)
+}
+
 impl Sample {
     fn cpu(&self) -> f64 {
         self.cpu.unwrap_or(f64::NAN)

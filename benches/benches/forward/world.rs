@@ -8,6 +8,9 @@ use std::path::Path;
 use bonafide_testkit::{AUDIENCE, Algorithm, IdentityProvider, User};
 use bonafide_vault::MasterKey;
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tempfile::TempDir;
@@ -17,6 +20,8 @@ use crate::load::{self, Load};
 use crate::process::{self, Process};
 use crate::role::{self, CHECKED_PATH, PLAIN_PATH};
 
+/// The gateway's endpoint.
+const ENDPOINT: &str = "/github/mcp";
 /// Connections that are kept, each with a user of its own.
 const CONNECTIONS: usize = 32;
 /// Groups in each token.
@@ -38,8 +43,8 @@ pub(crate) struct World {
     pub(crate) loads: Loads,
     pinned: bool,
     token_len: usize,
-    _idp: IdentityProvider,
-    _directory: TempDir,
+    idp: IdentityProvider,
+    directory: TempDir,
 }
 
 /// What is sent in the rows of the table.
@@ -69,8 +74,23 @@ impl World {
         }
         let loads = Loads::new(&idp, &tokens, rounds);
         let token_len = tokens.first().map_or(0, String::len);
-        let _idp = idp;
-        Ok(Self { backend, floor, gateway, loads, pinned, token_len, _idp, _directory: directory })
+        Ok(Self { backend, floor, gateway, loads, pinned, token_len, idp, directory })
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        self.idp.issuer()
+    }
+
+    /// Where files go that end with the world.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The issuer's keys, as it serves them.
+    pub(crate) async fn key_set(&self) -> Result<String, Error> {
+        let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+        let response = client.get(format!("{}/jwks", self.issuer()).parse()?).await?;
+        Ok(String::from_utf8(response.into_body().collect().await?.to_bytes().into())?)
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -85,21 +105,31 @@ impl World {
             self.token_len
         )
     }
+
+    /// Opens an event stream, through the gateway and without it.
+    pub(crate) fn open_stream(&self) -> (Bytes, Bytes) {
+        let token = member(&self.idp, 0).token();
+        (request("GET", ENDPOINT, Some(&token), ""), request("GET", PLAIN_PATH, Some(&token), ""))
+    }
 }
 
 impl Loads {
+    /// What other proxies are sent: the same requests.
+    pub(crate) fn peer(&self) -> Load {
+        self.known.clone()
+    }
+
     fn new(idp: &IdentityProvider, tokens: &[String], rounds: usize) -> Self {
         let each = |make: &dyn Fn(usize, &str) -> Bytes| -> Vec<Bytes> {
             tokens.iter().enumerate().map(|(i, token)| make(i, token)).collect()
         };
-        let endpoint = "/github/mcp";
-        let known = each(&|_, token| call(endpoint, Some(token)));
+        let known = each(&|_, token| call(ENDPOINT, Some(token)));
         let stranger =
             |i: usize| idp.user(&format!("user-{i}")).with_groups(["MCP-Nothing"]).token();
         let new_tokens = |round: usize, i: usize| -> Vec<Bytes> {
             let token =
                 |n: usize| member(idp, i).with_claim("jti", json!(format!("{round}.{n}"))).token();
-            (0..NEW_TOKENS).map(|n| call(endpoint, Some(&token(n)))).collect()
+            (0..NEW_TOKENS).map(|n| call(ENDPOINT, Some(&token(n)))).collect()
         };
         let first_sight = (0..rounds)
             .map(|round| (0..CONNECTIONS).map(|i| new_tokens(round, i)).collect())
@@ -107,9 +137,9 @@ impl Loads {
         Self {
             known: Load::repeated(known, 200),
             first_sight: Load::once(first_sight, 200),
-            no_token: Load::repeated(each(&|_, _| call(endpoint, None)), 401),
-            wrong_group: Load::repeated(each(&|i, _| call(endpoint, Some(&stranger(i)))), 403),
-            altered: Load::repeated(each(&|_, token| call(endpoint, Some(&altered(token)))), 401),
+            no_token: Load::repeated(each(&|_, _| call(ENDPOINT, None)), 401),
+            wrong_group: Load::repeated(each(&|i, _| call(ENDPOINT, Some(&stranger(i)))), 403),
+            altered: Load::repeated(each(&|_, token| call(ENDPOINT, Some(&altered(token)))), 401),
             direct: Load::repeated(each(&|_, token| call(PLAIN_PATH, Some(token))), 200),
         }
     }

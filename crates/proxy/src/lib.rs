@@ -109,6 +109,7 @@ mod policy;
 mod policy_admin;
 mod proxy;
 mod reload;
+mod routes;
 mod server;
 mod stores;
 

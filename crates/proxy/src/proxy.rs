@@ -20,6 +20,7 @@ use crate::config::{Config, IssuerConfig, PortalConfig, StoreConfig, VaultConfig
 use crate::health::{self, Health};
 use crate::policy;
 use crate::reload::Reload;
+use crate::routes::Routes;
 use crate::server;
 use crate::stores::Stores;
 
@@ -27,7 +28,7 @@ use crate::stores::Stores;
 #[derive(Debug)]
 pub struct Proxy {
     listener: TcpListener,
-    router: Router,
+    routes: Routes,
     reload: Reload,
     audit: Audit,
 }
@@ -158,7 +159,7 @@ impl Proxy {
             .iter()
             .map(|issuer| (issuer.trusted.issuer().clone(), Arc::clone(&issuer.keys)));
         let health = Health::new(keys.collect(), secrets, metrics);
-        let router = portal.router().merge(health.router()).fallback_service(gateway);
+        let routes = Routes::new(gateway, portal.router().merge(health.router()));
         let reload = Reload {
             file: None,
             seen: stamp,
@@ -169,7 +170,7 @@ impl Proxy {
             directory,
             health,
         };
-        Ok(Self { listener, router, reload, audit })
+        Ok(Self { listener, routes, reload, audit })
     }
 
     /// Reads tenants and policy again from `file` when it changes and on `SIGHUP`. Rules in a database are read again
@@ -182,7 +183,7 @@ impl Proxy {
 
     /// All routes, for a program that serves them by itself.
     pub fn router(&self) -> Router {
-        self.router.clone()
+        self.routes.router().clone()
     }
 
     /// The tenants and the policy, to read or to replace.
@@ -202,7 +203,7 @@ impl Proxy {
             tokio::spawn(self.reload.run()),
             tokio::spawn(Lost::new(self.audit.clone()).run()),
         ];
-        let served = server::serve(self.listener, self.router, shutdown).await;
+        let served = server::serve(self.listener, self.routes, shutdown).await;
         background.iter().for_each(JoinHandle::abort);
         audit::flush(self.audit).await;
         served

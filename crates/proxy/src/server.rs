@@ -1,14 +1,11 @@
 //! The HTTP server: limits on headers, time-outs, a graceful end.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::Request;
 use bonafide_tower::Peer;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -19,7 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tower_service::Service;
+
+use crate::routes::Routes;
 
 /// How long open requests may go on after the end was asked for.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
@@ -39,7 +37,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    routes: Routes,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let builder = Arc::new(builder());
@@ -56,8 +54,8 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, peer, place)) => {
                 let watcher = graceful.watcher();
-                let router = router.clone();
-                let connection = connection(stream, peer, Arc::clone(&builder), router, watcher);
+                let routes = routes.clone();
+                let connection = connection(stream, peer, Arc::clone(&builder), routes, watcher);
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
@@ -108,7 +106,7 @@ async fn connection(
     stream: TcpStream,
     peer: Peer,
     builder: Arc<Builder<TokioExecutor>>,
-    router: Router,
+    routes: Routes,
     watcher: Watcher,
 ) {
     // Events of a stream are small and must not wait for each other.
@@ -123,12 +121,7 @@ async fn connection(
     }
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        let mut router = router.clone();
-        async move {
-            let response: Result<Response<Body>, Infallible> =
-                router.call(request.map(Body::new)).await;
-            response
-        }
+        routes.clone().answer(request)
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {

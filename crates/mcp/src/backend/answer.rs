@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
+use super::headers::remove_if;
 use crate::rewrite::{EventRewriter, Rewriter};
 use crate::{BodyError, GatewayBody, Limits};
 
@@ -18,19 +19,23 @@ use crate::{BodyError, GatewayBody, Limits};
 /// longer one is passed on as it comes.
 const CHECKED_JSON: usize = 64 * 1024;
 
-/// Tell which bytes a body has, or when they changed.
-const OF_THE_ORIGINAL: [&str; 10] = [
-    "accept-ranges",
-    "content-digest",
-    "content-md5",
-    "content-range",
-    "digest",
-    "etag",
-    "last-modified",
-    "repr-digest",
-    "signature",
-    "signature-input",
-];
+/// Tells which bytes a body has, or when they changed.
+fn is_of_the_original(name: &str) -> bool {
+    matches!(
+        name,
+        "accept-ranges"
+            | "content-digest"
+            | "content-length"
+            | "content-md5"
+            | "content-range"
+            | "digest"
+            | "etag"
+            | "last-modified"
+            | "repr-digest"
+            | "signature"
+            | "signature-input"
+    )
+}
 
 /// What became of a call.
 #[derive(Debug)]
@@ -125,10 +130,7 @@ fn mention(
 
 /// What the headers say of the bytes that the backend sent: of hidden things too.
 fn forget_the_original(headers: &mut HeaderMap) {
-    headers.remove(header::CONTENT_LENGTH);
-    for name in OF_THE_ORIGINAL {
-        headers.remove(name);
-    }
+    remove_if(headers, |name| is_of_the_original(name.as_str()));
 }
 
 /// What the client may have of an answer: an event stream as it goes on, anything else when it is whole.

@@ -3,80 +3,93 @@
 use bonafide_tower::IdentityHeaders;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Belong to one connection (RFC 9110, section 7.6.1), or to the way the message was framed.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+/// Belongs to one connection (RFC 9110, section 7.6.1), or to the way the message was framed.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// Meant for us: credentials, and the names that we were called by.
-const OURS: [HeaderName; 6] = [
-    header::AUTHORIZATION,
-    header::COOKIE,
-    header::HOST,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
-    header::ORIGIN,
-];
+fn is_ours(name: &str) -> bool {
+    matches!(name, "authorization" | "content-length" | "cookie" | "expect" | "host" | "origin")
+}
 
-/// Ask a framework for another path, host or method than the request line does.
-const OVERRIDES: [&str; 8] = [
-    "x-host",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-host",
-    "x-original-method",
-    "x-original-url",
-    "x-rewrite-url",
-];
+/// Asks a framework for another path, host or method than the request line does.
+fn is_override(name: &str) -> bool {
+    matches!(
+        name,
+        "x-host"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+            | "x-original-host"
+            | "x-original-method"
+            | "x-original-url"
+            | "x-rewrite-url"
+    )
+}
 
-/// Act on our whole origin, or say what only we can say.
-const FOR_OUR_ORIGIN: [&str; 20] = [
-    "alt-svc",
-    "authentication-info",
-    "clear-site-data",
-    "content-location",
-    "link",
-    "location",
-    "nel",
-    "proxy-authentication-info",
-    "public-key-pins",
-    "refresh",
-    "report-to",
-    "reporting-endpoints",
-    "server",
-    "service-worker-allowed",
-    "set-cookie",
-    "set-cookie2",
-    "sourcemap",
-    "strict-transport-security",
-    "via",
-    "www-authenticate",
-];
+/// Acts on our whole origin, or says what only we can say.
+fn is_for_our_origin(name: &str) -> bool {
+    matches!(
+        name,
+        "alt-svc"
+            | "authentication-info"
+            | "clear-site-data"
+            | "content-location"
+            | "link"
+            | "location"
+            | "nel"
+            | "proxy-authentication-info"
+            | "public-key-pins"
+            | "refresh"
+            | "report-to"
+            | "reporting-endpoints"
+            | "server"
+            | "service-worker-allowed"
+            | "set-cookie"
+            | "set-cookie2"
+            | "sourcemap"
+            | "strict-transport-security"
+            | "via"
+            | "www-authenticate"
+    ) || name.starts_with("access-control-")
+}
 
 /// The client's headers without those that are hop-by-hop, ours, or could forge what a template or another proxy
 /// would say. What is left may go to the backend, and rendered headers may be added.
-pub(crate) fn request_headers(
+pub(crate) fn request_headers<'a>(
     mut headers: HeaderMap,
-    tokens: impl Iterator<Item = HeaderName>,
+    tokens: impl Iterator<Item = &'a HeaderName>,
     protected: &IdentityHeaders,
 ) -> HeaderMap {
-    remove_hop_by_hop(&mut headers);
-    for name in OURS.into_iter().chain(tokens) {
+    let named = named_by_connection(&headers);
+    remove_if(&mut headers, |name| {
+        let text = name.as_str();
+        // A name with an underscore is the twin of one with a hyphen for every CGI and WSGI server: `mcp_session_id`
+        // would get past all that is done to `Mcp-Session-Id`. nginx drops them too.
+        is_hop_by_hop(text)
+            || is_ours(text)
+            || is_override(text)
+            || text.contains('_')
+            || protected.contains(name)
+    });
+    for name in named {
         headers.remove(name);
     }
-    // A name with an underscore is the twin of one with a hyphen for every CGI and WSGI server: `mcp_session_id` would
-    // get past all that is done to `Mcp-Session-Id`. nginx drops them too.
-    remove_if(&mut headers, |name| name.contains('_') || OVERRIDES.contains(&name));
-    protected.scrub(&mut headers);
+    for name in tokens {
+        headers.remove(name);
+    }
     headers
 }
 
@@ -84,10 +97,11 @@ pub(crate) fn request_headers(
 /// demand for credentials, and whatever acts on an origin, which is ours and the portal's too. What it answers one
 /// user is for nobody's cache.
 pub(crate) fn response_headers(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    remove_if(headers, |name| {
-        name.starts_with("access-control-") || FOR_OUR_ORIGIN.contains(&name)
-    });
+    let named = named_by_connection(headers);
+    remove_if(headers, |name| is_hop_by_hop(name.as_str()) || is_for_our_origin(name.as_str()));
+    for name in named {
+        headers.remove(name);
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let cached = headers.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok());
     if !cached.is_some_and(|value| {
@@ -97,25 +111,23 @@ pub(crate) fn response_headers(headers: &mut HeaderMap) {
     }
 }
 
-fn remove_if(headers: &mut HeaderMap, matches: impl Fn(&str) -> bool) {
-    let found: Vec<HeaderName> =
-        headers.keys().filter(|name| matches(name.as_str())).cloned().collect();
+/// Removes all headers that match, however often each is there.
+pub(super) fn remove_if(headers: &mut HeaderMap, matches: impl Fn(&HeaderName) -> bool) {
+    let found: Vec<HeaderName> = headers.keys().filter(|name| matches(name)).cloned().collect();
     for name in found {
         headers.remove(name);
     }
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
+/// What `Connection` says is for one connection only.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named.into_iter().chain(HOP_BY_HOP) {
-        headers.remove(name);
-    }
+        .collect()
 }
 
 #[cfg(test)]
@@ -165,7 +177,8 @@ mod tests {
             ("traceparent", "00-0-0-00"),
         ]);
         let protected = IdentityHeaders::new().with_name(&HeaderName::from_static("x-jira-key"));
-        let tokens = std::iter::once(HeaderName::from_static("x-assertion"));
+        let assertion = HeaderName::from_static("x-assertion");
+        let tokens = std::iter::once(&assertion);
         assert_eq!(
             names(&request_headers(sent, tokens, &protected)),
             [

@@ -71,7 +71,8 @@ pub(super) fn authorize(
         Refused::new(Outcome::Invalid, response)
     })?;
     let all_tools = message.tool().is_none_or(|tool| NamedKind::Tool.is_allowed(permit, tool));
-    if permit.covers_all_tools() && all_tools {
+    // A call names one tool, which was read with the message.
+    if all_tools && (permit.covers_all_tools() || message.tool().is_some()) {
         return Ok(Authorized { body: body.clone(), ..Authorized::default() });
     }
     let stateless = message.params.protocol_version.is_some();

@@ -8,6 +8,7 @@ use bonafide_vault::{KeyError, SecretStore};
 use url::Url;
 
 use super::metrics::Metrics;
+use super::trace::TraceIds;
 use super::trail::Trail;
 use super::{Gateway, Shared};
 use crate::ask::Asker;
@@ -132,6 +133,7 @@ impl GatewayBuilder {
                 meter: Meter::new(self.quotas),
                 seats: Seats::new(),
                 trail: Trail::new(self.audit)?,
+                trace_ids: TraceIds::new()?,
             }),
         })
     }

@@ -164,7 +164,8 @@ impl Shared {
                     };
                     let (shared, tenant) = (Arc::clone(self), tenant.clone());
                     let held = Held { shared, permit, tenant, parts, retry, url, seat };
-                    let (outcome, response) = held.answer().await?;
+                    // Boxed: few requests wait, and every request would carry the room for it.
+                    let (outcome, response) = Box::pin(held.answer()).await?;
                     return Ok((outcome, response.map(|body| body.holding(place))));
                 }
                 Answered::Not => {}

@@ -61,7 +61,7 @@ impl Shared {
     ) -> Result<Response<GatewayBody>, Refused> {
         let rewriter = exchange.rewriter.take();
         let Exchange { permit, tenant, message, url, .. } = exchange;
-        let tokens = self.authenticator.token_headers().cloned();
+        let tokens = self.authenticator.token_headers();
         let mut headers = request_headers(parts.headers, tokens, tenant.protected_headers());
         match message {
             Some(_) => describe_content(&mut headers),
@@ -98,7 +98,7 @@ impl Shared {
             }
             Answer::Passed(body) => body,
             Answer::CredentialRefused => {
-                let refused = self.credential_refused(&exchange, used).await;
+                let refused = Box::pin(self.credential_refused(&exchange, used)).await;
                 let why = "it refused the gateway's credential";
                 return Err(refused.unwrap_or_else(|| failed(tenant, message, false, why)));
             }

@@ -32,6 +32,7 @@ use crate::session::SessionKeys;
 use crate::tasks::TaskKeys;
 use crate::{Limits, SharedDirectory, Tenant, TenantScopes};
 use metrics::Metrics;
+use trace::TraceIds;
 use trail::Trail;
 
 /// Serves `/{tenant}/mcp` and the metadata of each tenant.
@@ -60,6 +61,7 @@ struct Shared {
     meter: Meter,
     seats: Seats,
     trail: Trail,
+    trace_ids: TraceIds,
 }
 
 impl Gateway {

@@ -16,7 +16,7 @@ use tower_service::Service;
 use tracing::Instrument as _;
 
 use super::endpoint::unable;
-use super::trace::continue_trace;
+use super::trace::trace_id;
 use super::{Gateway, Shared};
 use crate::GatewayBody;
 use crate::refusal::{code, error};
@@ -35,17 +35,27 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            let id = shared.trail.name(&mut parts.headers);
-            let trace = continue_trace(&mut parts.headers);
-            let span = tracing::info_span!("request", id = id.as_str(), trace);
-            parts.extensions.insert(id.clone());
-            let mut response = answer(&shared, parts, body).instrument(span).await;
-            id.tell(response.headers_mut());
-            Ok(response)
-        })
+        let gateway = self.clone();
+        Box::pin(async move { Ok(gateway.answer(request).await) })
+    }
+}
+
+impl Gateway {
+    /// Answers a request, as the tower service does, for a server that has no need of a boxed future.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<GatewayBody>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let shared = &self.shared;
+        let (mut parts, body) = request.into_parts();
+        let id = shared.trail.name(&mut parts);
+        shared.trace_ids.continue_trace(&mut parts.headers);
+        let span =
+            tracing::info_span!("request", id = id.as_str(), trace = trace_id(&parts.headers));
+        let mut response = answer(shared, parts, body).instrument(span).await;
+        id.tell(response.headers_mut());
+        response
     }
 }
 

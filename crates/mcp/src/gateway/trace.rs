@@ -1,40 +1,86 @@
 //! W3C trace context: a client's trace goes on through the gateway.
 
-use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::session::NoRandomness;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Gives the request a `traceparent` of our own (Trace Context, section 3.2): a step further in the trace that the
-/// client is in, or the first of a new one. Returns the id of the trace.
-///
-/// The client's is text that anybody could send. It is taken over if it is well formed, and decides nothing.
-pub(super) fn continue_trace(headers: &mut HeaderMap) -> String {
-    let mut given = headers.get_all(&TRACEPARENT).iter();
-    let parent = given.next().filter(|_| given.next().is_none());
-    let parent = parent.and_then(|parent| parent.to_str().ok()).and_then(parse);
-    let mut random = [0; 24];
-    // Without randomness there is no trace, and the request goes on.
-    if SystemRandom::new().fill(&mut random).is_err() {
-        headers.remove(&TRACEPARENT);
-        return String::new();
+/// How long a `traceparent` of version 00 is.
+const LEN: usize = 55;
+
+/// Makes ids that do not meet those of other gateways. They are no secrets.
+#[derive(Debug)]
+pub(super) struct TraceIds {
+    /// Of this gateway alone: the first half of each trace's id.
+    first: u64,
+    next: AtomicU64,
+}
+
+/// Odd, so that numbers in a row, times this, are all different and are spread over all that there are.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl TraceIds {
+    pub(super) fn new() -> Result<Self, NoRandomness> {
+        let mut random = [0; 16];
+        SystemRandom::new().fill(&mut random).map_err(|_| NoRandomness)?;
+        let [first, next] = random.as_chunks().0 else { return Err(NoRandomness) };
+        Ok(Self { first: u64::from_ne_bytes(*first), next: u64::from_ne_bytes(*next).into() })
     }
-    let (new_trace, step) = random.split_at(16);
-    let (trace, flags) = match parent {
-        Some((trace, sampled)) => (trace.to_owned(), if sampled { "01" } else { "00" }),
-        None => {
+
+    /// Zero is no id (Trace Context, section 3.2.2).
+    fn next(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed).wrapping_mul(SPREAD).max(1)
+    }
+
+    /// Gives the request a `traceparent` of our own (Trace Context, section 3.2): a step further in the trace that the
+    /// client is in, or the first of a new one.
+    ///
+    /// The client's is text that anybody could send. It is taken over if it is well formed, and decides nothing.
+    pub(super) fn continue_trace(&self, headers: &mut HeaderMap) {
+        let mut given = headers.get_all(&TRACEPARENT).iter();
+        let parent = given.next().filter(|_| given.next().is_none());
+        let parent = parent.and_then(|parent| parent.to_str().ok()).and_then(parse);
+        let mut ours = String::with_capacity(LEN);
+        ours.push_str("00-");
+        match parent {
+            Some((trace, _)) => ours.push_str(trace),
+            None => {
+                push_hex(&mut ours, self.first);
+                push_hex(&mut ours, self.next());
+            }
+        }
+        ours.push('-');
+        push_hex(&mut ours, self.next());
+        ours.push_str(if matches!(parent, Some((_, true))) { "-01" } else { "-00" });
+        if parent.is_none() {
             // Section 3.3: a state without its parent means nothing.
             headers.remove(&TRACESTATE);
-            (hex(new_trace), "00")
         }
-    };
-    let value = HeaderValue::try_from(format!("00-{trace}-{}-{flags}", hex(step)));
-    headers.remove(&TRACEPARENT);
-    headers.extend(value.ok().map(|value| (TRACEPARENT, value)));
-    trace
+        // All of it is visible ASCII.
+        if let Ok(ours) = HeaderValue::try_from(ours) {
+            headers.insert(TRACEPARENT, ours);
+        }
+    }
+}
+
+/// The id of the trace that a request is in, once it was continued.
+pub(super) fn trace_id(headers: &HeaderMap) -> &str {
+    let parent = headers.get(&TRACEPARENT).and_then(|parent| parent.to_str().ok());
+    parent.and_then(|parent| parent.split('-').nth(1)).unwrap_or_default()
+}
+
+/// All sixteen digits.
+fn push_hex(text: &mut String, number: u64) {
+    for byte in number.to_be_bytes() {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }));
+        }
+    }
 }
 
 /// The id of the trace and whether it is sampled.
@@ -54,13 +100,6 @@ fn parse(parent: &str) -> Option<(&str, bool)> {
         .then_some((trace, sampled))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,7 +112,8 @@ mod tests {
             headers.append(TRACEPARENT, given.parse().unwrap());
         }
         headers.insert(TRACESTATE, HeaderValue::from_static("a=b"));
-        (continue_trace(&mut headers), headers)
+        TraceIds::new().unwrap().continue_trace(&mut headers);
+        (trace_id(&headers).to_owned(), headers)
     }
 
     #[test]
@@ -86,6 +126,13 @@ mod tests {
             assert!(parse(sent).is_some() && !sent.contains("00f067aa0ba902b7"), "{sent}");
             assert_eq!(headers[TRACESTATE], "a=b");
         }
+    }
+
+    #[test]
+    fn gives_no_id_twice() {
+        let (ids, other) = (TraceIds::new().unwrap(), TraceIds::new().unwrap());
+        let all = (0..1000).flat_map(|_| [ids.next(), other.next()]);
+        assert_eq!(all.collect::<std::collections::HashSet<_>>().len(), 2000);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What was decided for which request, for those who ask later.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use bonafide_policy::{Audit, AuditEvent, Denial, Permit};
+use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 
 use crate::session::NoRandomness;
@@ -18,8 +20,8 @@ const MAX_LEN: usize = 128;
 #[derive(Debug)]
 pub(super) struct Trail {
     audit: Option<Audit>,
-    /// Of this gateway alone, so that ids of several do not meet.
-    prefix: u64,
+    /// Of this gateway alone, so that ids of several do not meet: sixteen digits and a hyphen.
+    prefix: String,
     next: AtomicU64,
 }
 
@@ -31,22 +33,28 @@ impl Trail {
     pub(super) fn new(audit: Option<Audit>) -> Result<Self, NoRandomness> {
         let mut prefix = [0; 8];
         SystemRandom::new().fill(&mut prefix).map_err(|_| NoRandomness)?;
-        Ok(Self { audit, prefix: u64::from_be_bytes(prefix), next: AtomicU64::new(0) })
+        let prefix = format!("{:016x}-", u64::from_be_bytes(prefix));
+        Ok(Self { audit: audit.filter(Audit::has_sinks), prefix, next: AtomicU64::new(0) })
     }
 
     /// The request's own id, as proxies in front set it, if it can stand in a log as it is; or a new one. The
-    /// backend gets the same.
-    pub(super) fn name(&self, headers: &mut HeaderMap) -> RequestId {
-        let mut given = headers.get_all(&REQUEST_ID).iter();
+    /// backend gets the same, and so does the audit if there is one.
+    pub(super) fn name(&self, request: &mut Parts) -> RequestId {
+        let mut given = request.headers.get_all(&REQUEST_ID).iter();
         let id = given.next().filter(|id| given.next().is_none() && is_plain(id));
         let id = id.cloned().unwrap_or_else(|| self.new_id());
-        headers.insert(REQUEST_ID, id.clone());
+        request.headers.insert(REQUEST_ID, id.clone());
+        if self.audit.is_some() {
+            request.extensions.insert(RequestId(id.clone()));
+        }
         RequestId(id)
     }
 
     fn new_id(&self) -> HeaderValue {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{:016x}-{number:x}", self.prefix);
+        let mut id = String::with_capacity(self.prefix.len() + 20);
+        id.push_str(&self.prefix);
+        let _ = write!(id, "{number:x}");
         HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-"))
     }
 
@@ -103,12 +111,12 @@ mod tests {
 
     fn named(given: &[&[u8]]) -> String {
         let trail = Trail::new(None).unwrap();
-        let mut headers = HeaderMap::new();
+        let (mut request, ()) = http::Request::new(()).into_parts();
         for given in given {
-            headers.append(REQUEST_ID, HeaderValue::from_bytes(given).unwrap());
+            request.headers.append(REQUEST_ID, HeaderValue::from_bytes(given).unwrap());
         }
-        let RequestId(id) = trail.name(&mut headers);
-        assert_eq!(headers.get_all(REQUEST_ID).iter().collect::<Vec<_>>(), [&id]);
+        let RequestId(id) = trail.name(&mut request);
+        assert_eq!(request.headers.get_all(REQUEST_ID).iter().collect::<Vec<_>>(), [&id]);
         id.to_str().unwrap().to_owned()
     }
 

@@ -75,6 +75,12 @@ impl Audit {
         AuditBuilder { sinks: Vec::new(), queue: QUEUE }
     }
 
+    /// Whether what is recorded goes anywhere.
+    #[must_use]
+    pub fn has_sinks(&self) -> bool {
+        !self.queues.is_empty()
+    }
+
     /// Writes an event down, soon. Never waits.
     pub fn record(&self, event: AuditEvent) {
         let event = Arc::new(event);

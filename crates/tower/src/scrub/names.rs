@@ -2,46 +2,54 @@
 
 use http::{HeaderMap, HeaderName};
 
-/// Families of identity headers: everything that begins like this, `-` and `_` being the same.
-const PREFIXES: &[&str] = &[
-    "cf-access-",
-    "remote-",
-    "tailscale-user-",
-    "x-amzn-oidc-",
-    "x-auth-request-",
-    "x-authenticated-",
-    "x-authentik-",
-    "x-entra-",
-    "x-forwarded-",
-    "x-goog-authenticated-",
-    "x-goog-iap-",
-    "x-ms-client-principal",
-    "x-ms-token-",
-    "x-openwebui-",
-    "x-pomerium-",
-    "x-remote-",
-    "x-user-",
-    "x-vouch-",
-    "x-webauth-",
-];
+/// Identity headers, `-` and `_` being the same.
+struct Names {
+    /// Families: everything that begins like this.
+    prefixes: &'static [&'static str],
+    /// By their whole name.
+    whole: &'static [&'static str],
+}
 
-/// Identity headers by their whole name.
-const NAMES: &[&str] = &[
-    "forwarded",
-    "true-client-ip",
-    "x-client-ip",
-    "x-email",
-    "x-groups",
-    "x-principal",
-    "x-real-ip",
-    "x-role",
-    "x-roles",
-    "x-subject",
-    "x-tenant",
-    "x-tenant-id",
-    "x-user",
-    "x-username",
-];
+/// Without the `x-` that they begin with.
+const WITH_X: Names = Names {
+    prefixes: &[
+        "amzn-oidc-",
+        "auth-request-",
+        "authenticated-",
+        "authentik-",
+        "entra-",
+        "forwarded-",
+        "goog-authenticated-",
+        "goog-iap-",
+        "ms-client-principal",
+        "ms-token-",
+        "openwebui-",
+        "pomerium-",
+        "remote-",
+        "user-",
+        "vouch-",
+        "webauth-",
+    ],
+    whole: &[
+        "client-ip",
+        "email",
+        "groups",
+        "principal",
+        "real-ip",
+        "role",
+        "roles",
+        "subject",
+        "tenant",
+        "tenant-id",
+        "user",
+        "username",
+    ],
+};
+
+const WITHOUT_X: Names = Names {
+    prefixes: &["cf-access-", "remote-", "tailscale-user-"],
+    whole: &["forwarded", "true-client-ip"],
+};
 
 /// A set of header names that a client must not be able to set: the well-known headers by which proxies and
 /// identity providers say who a user is or where a request came from, and those that were added.
@@ -71,8 +79,12 @@ impl IdentityHeaders {
     #[must_use]
     pub fn contains(&self, name: &HeaderName) -> bool {
         let name = name.as_str();
-        PREFIXES.iter().any(|prefix| starts_with(name, prefix))
-            || NAMES.iter().any(|whole| same(name, whole))
+        let (known, rest) = match name.strip_prefix("x-").or_else(|| name.strip_prefix("x_")) {
+            Some(rest) => (WITH_X, rest),
+            None => (WITHOUT_X, name),
+        };
+        known.prefixes.iter().any(|prefix| starts_with(rest, prefix))
+            || known.whole.iter().any(|whole| same(rest, whole))
             || self.added.iter().any(|whole| same(name, whole))
     }
 

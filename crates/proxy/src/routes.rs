@@ -1,0 +1,70 @@
+//! What answers a request.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use bonafide_mcp::{Gateway, GatewayBody};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use tower_service::Service as _;
+
+/// All routes, and a short way to those that nearly all requests are for.
+#[derive(Debug, Clone)]
+pub(crate) struct Routes {
+    gateway: Gateway,
+    /// Everything, the gateway's endpoints included.
+    router: Router,
+}
+
+impl Routes {
+    /// The gateway behind `router`, for every path that has no route there.
+    pub(crate) fn new(gateway: Gateway, router: Router) -> Self {
+        let router = router.fallback_service(gateway.clone());
+        Self { gateway, router }
+    }
+
+    pub(crate) fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// Through the router a request to the gateway would be matched twice and boxed, and so would its answer.
+    pub(crate) async fn answer(
+        mut self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Either<GatewayBody, Body>>, Infallible> {
+        if is_endpoint(request.uri().path()) {
+            Ok(self.gateway.answer(request).await.map(Either::Left))
+        } else {
+            Ok(self.router.call(request).await?.map(Either::Right))
+        }
+    }
+}
+
+/// Whether this is `/{tenant}/mcp`, and not the page `/connections/{tenant}` of a tenant `mcp`.
+fn is_endpoint(path: &str) -> bool {
+    let tenant = path.strip_prefix('/').and_then(|path| path.strip_suffix("/mcp"));
+    tenant.is_some_and(|tenant| !tenant.contains('/') && tenant != "connections")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_and_the_api_stay_with_the_router() {
+        assert!(is_endpoint("/github/mcp"));
+        for path in [
+            "/",
+            "/mcp",
+            "/connections/mcp",
+            "/api/tenants/github/variables/mcp",
+            "/.well-known/oauth-protected-resource/github/mcp",
+            "/github/mcp/",
+            "/healthz",
+        ] {
+            assert!(!is_endpoint(path), "{path}");
+        }
+    }
+}
