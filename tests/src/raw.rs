@@ -7,11 +7,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+/// What came, by connection.
+type Seen = Arc<Mutex<Vec<Vec<u8>>>>;
+
 /// Listens on loopback and says one thing to everybody. Keeps what it was sent.
 #[derive(Debug)]
 pub struct RawBackend {
     address: std::net::SocketAddr,
-    seen: Arc<Mutex<Vec<u8>>>,
+    seen: Seen,
     closed: tokio::sync::Mutex<mpsc::UnboundedReceiver<()>>,
     task: JoinHandle<()>,
 }
@@ -21,7 +24,7 @@ impl RawBackend {
     pub async fn start(answer: &'static str, close: bool) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Seen::default();
         let (sender, closed) = mpsc::unbounded_channel();
         let record = Arc::clone(&seen);
         let task = tokio::spawn(async move {
@@ -61,7 +64,13 @@ impl RawBackend {
 
     /// Everything that was sent so far.
     pub fn seen(&self) -> String {
-        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
+        self.connections().concat()
+    }
+
+    /// The same, connection by connection.
+    pub fn connections(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }
 
     /// Waits until the other side has closed a connection.
@@ -76,16 +85,20 @@ impl Drop for RawBackend {
     }
 }
 
-/// Reads until the other side closes; answers once, when the head and a body of the announced length are there.
-async fn serve(mut stream: TcpStream, answer: &str, close: bool, record: &Mutex<Vec<u8>>) {
-    let mut request = Vec::new();
+/// Reads until the other side closes; answers each request when its head and a body of the announced length are there.
+async fn serve(mut stream: TcpStream, answer: &str, close: bool, record: &Mutex<Vec<Vec<u8>>>) {
+    let connection = {
+        let mut record = record.lock().unwrap();
+        record.push(Vec::new());
+        record.len() - 1
+    };
+    let mut requests = Vec::new();
     let mut buffer = [0; 4096];
-    let mut answered = false;
     while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-        request.extend_from_slice(&buffer[..read]);
-        record.lock().unwrap().extend_from_slice(&buffer[..read]);
-        if !answered && is_whole(&request) {
-            answered = true;
+        requests.extend_from_slice(&buffer[..read]);
+        record.lock().unwrap()[connection].extend_from_slice(&buffer[..read]);
+        while let Some(length) = first_request(&requests) {
+            requests.drain(..length);
             if stream.write_all(answer.as_bytes()).await.is_err() || close {
                 return;
             }
@@ -93,9 +106,11 @@ async fn serve(mut stream: TcpStream, answer: &str, close: bool, record: &Mutex<
     }
 }
 
-fn is_whole(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    body.len() >= length.map_or(0, |length| length.trim().parse().unwrap())
+/// How long the first request is, if all of it is there.
+fn first_request(requests: &[u8]) -> Option<usize> {
+    let head = requests.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&requests[..head]).to_ascii_lowercase();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let whole = head + length.map_or(0, |length| length.trim().parse::<usize>().unwrap());
+    (requests.len() >= whole).then_some(whole)
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use hyper::body::Incoming;
 
 use crate::quota::Place;
-use crate::rewrite::{EventError, EventRewriter};
+use crate::rewrite::{EchoFilter, EventError, EventRewriter};
 use crate::waiting::Waiting;
 
 /// The body of an answer: the gateway's own, or the backend's as it arrives.
@@ -29,6 +29,8 @@ pub struct GatewayBody {
     end: Option<End>,
     /// What is done to the events of a stream.
     events: Option<Box<EventRewriter>>,
+    /// What keeps our own credentials out of it.
+    echo: Option<Box<EchoFilter>>,
     /// What takes the place of this body once it is there.
     waiting: Option<Box<Waiting>>,
     /// Free again when all is sent, or nobody is left to send it to.
@@ -113,6 +115,14 @@ impl GatewayBody {
         self
     }
 
+    /// With what `echo` lets through.
+    pub(crate) fn with_echo(mut self, mut echo: EchoFilter) -> Self {
+        let ready = std::mem::take(&mut self.ready).into_iter().map(|bytes| echo.feed(bytes));
+        self.ready = ready.filter(|bytes| !bytes.is_empty()).collect();
+        self.echo = Some(Box::new(echo));
+        self
+    }
+
     /// Ends when `end` is ready, cleanly, if it has not ended by then.
     pub(crate) fn until(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
         self.end = Some(End(Box::pin(end)));
@@ -151,6 +161,35 @@ impl GatewayBody {
     }
 }
 
+impl GatewayBody {
+    /// What the client may have of what came.
+    fn pass(&mut self, bytes: Bytes) -> Result<Option<Bytes>, BodyError> {
+        let bytes = match &mut self.events {
+            Some(events) => events.feed(&bytes)?,
+            None => bytes,
+        };
+        let bytes = match &mut self.echo {
+            Some(echo) => echo.feed(bytes),
+            None => bytes,
+        };
+        Ok(Some(bytes))
+    }
+
+    fn held(&self) -> usize {
+        self.echo.as_ref().map_or(0, |echo| echo.held())
+    }
+
+    /// What was held back, when nothing comes any more.
+    fn finish(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let last = match self.events.take() {
+            Some(mut events) => events.finish()?,
+            None => Bytes::new(),
+        };
+        let Some(mut echo) = self.echo.take() else { return Ok(Some(last)) };
+        Ok(Some([echo.feed(last), echo.finish()].concat().into()))
+    }
+}
+
 impl Body for GatewayBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -172,21 +211,17 @@ impl Body for GatewayBody {
             if let Some(bytes) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
-            let frame = ready!(self.poll_backend(cx)).transpose()?;
-            let Some(events) = &mut self.events else { return Poll::Ready(frame.map(Ok)) };
-            let ready = match frame.map(Frame::into_data) {
-                Some(Ok(bytes)) => events.feed(&bytes),
-                Some(Err(trailers)) => return Poll::Ready(Some(Ok(trailers))),
-                None => {
-                    let rest = events.finish();
-                    self.events = None;
-                    rest
-                }
+            let ready = match ready!(self.poll_backend(cx)).transpose()? {
+                Some(frame) => match frame.into_data() {
+                    Ok(bytes) => self.pass(bytes),
+                    // They would get past all that is done to headers, and MCP has none.
+                    Err(_trailers) => continue,
+                },
+                None if self.events.is_none() && self.echo.is_none() => return Poll::Ready(None),
+                None => self.finish(),
             };
             let ready = ready.inspect_err(|_| self.rest = None)?;
-            if !ready.is_empty() {
-                self.ready.push_back(ready);
-            }
+            self.ready.extend(ready.filter(|bytes| !bytes.is_empty()));
         }
     }
 
@@ -194,6 +229,7 @@ impl Body for GatewayBody {
         self.ready.is_empty()
             && self.events.is_none()
             && self.waiting.is_none()
+            && self.held() == 0
             && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
@@ -201,7 +237,8 @@ impl Body for GatewayBody {
         if self.events.is_some() || self.waiting.is_some() {
             return SizeHint::default();
         }
-        let ready: u64 = self.ready.iter().map(|bytes| bytes.len() as u64).sum();
+        let ready: usize = self.ready.iter().map(Bytes::len).sum();
+        let ready = (ready + self.held()) as u64;
         let rest = self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
         let mut hint = SizeHint::new();
         hint.set_lower(ready.saturating_add(rest.lower()));

@@ -66,6 +66,13 @@
 //!   an error that the client can read. A client that leaves ends its request at the backend.
 //! * Redirects are not followed. A backend's 401 is about the credential that we sent, and becomes a request to enter a
 //!   better one. Other statuses and their bodies are passed on.
+//! * A credential that a backend says back does not reach the client: in everything that is no successful result, as many
+//!   `*` take the place of what was sent in secret, as the user entered it, as a template wrote it, and as encoders of JSON escape it
+//!   (eight bytes and more; what is declared `secret = false` is none). A response header that holds one is left out. A
+//!   successful result goes on byte for byte, if it can be seen to be one: a JSON answer of more than 64 KiB, and an event that
+//!   does not come at once, are masked in any case. An answer that the backend has encoded (`gzip`, `zstd`), because the
+//!   client asked for it, is not looked into.
+//! * Trailers stay here, in both directions.
 //! * `Mcp-Session-Id` is the backend's own id behind a tag that binds it to user and tenant. The key of the tag comes from
 //!   the vault's master key, so that every gateway with that key knows it, and none keeps sessions.
 //! * So are task ids, in both eras: see "tasks".

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderName;
@@ -31,6 +32,7 @@ pub struct Proxy {
     routes: Routes,
     reload: Reload,
     audit: Audit,
+    settings: server::Settings,
 }
 
 /// Why a proxy does not start, though its configuration is in order.
@@ -170,7 +172,22 @@ impl Proxy {
             directory,
             health,
         };
-        Ok(Self { listener, routes, reload, audit })
+        Ok(Self { listener, routes, reload, audit, settings: server::Settings::default() })
+    }
+
+    /// How long a client may take to send the head of a request, counted from the end of the one before it on the same
+    /// connection. Default: 15 s. The body has [`bonafide_mcp::Limits::request_time`].
+    #[must_use]
+    pub fn with_head_time(mut self, time: Duration) -> Self {
+        self.settings.head_time = time;
+        self
+    }
+
+    /// How many connections may be open at once. More wait to be accepted. Default: 16 384.
+    #[must_use]
+    pub fn with_connections(mut self, connections: usize) -> Self {
+        self.settings.connections = connections;
+        self
     }
 
     /// Reads tenants and policy again from `file` when it changes and on `SIGHUP`. Rules in a database are read again
@@ -203,7 +220,7 @@ impl Proxy {
             tokio::spawn(self.reload.run()),
             tokio::spawn(Lost::new(self.audit.clone()).run()),
         ];
-        let served = server::serve(self.listener, self.routes, shutdown).await;
+        let served = server::serve(self.listener, self.routes, self.settings, shutdown).await;
         background.iter().for_each(JoinHandle::abort);
         audit::flush(self.audit).await;
         served

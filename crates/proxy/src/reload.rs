@@ -68,7 +68,8 @@ impl Reload {
             match event {
                 Event::Tick | Event::Hangup => {
                     let asked = matches!(event, Event::Hangup);
-                    let now = self.file.as_deref().and_then(stamp);
+                    // Without a file there is nothing to look at, and nothing that ends standing streams.
+                    let now = self.file.as_deref().map_or(self.seen, stamp);
                     // Half of a file can be a valid policy without its denials: wait until it is as it was at the
                     // last look.
                     let settled = now == last;

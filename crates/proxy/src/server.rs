@@ -22,15 +22,24 @@ use crate::routes::Routes;
 /// How long open requests may go on after the end was asked for.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
-/// How long a client may take to send the head of a request.
-const HEAD_TIME: Duration = Duration::from_secs(15);
-
 /// The head of a request, and how many headers it may have.
 const HEAD_BYTES: usize = 64 * 1024;
 const HEADERS: usize = 100;
 
-/// How many connections may be open at once. More wait to be accepted.
-const CONNECTIONS: usize = 16 * 1024;
+/// What clients may take of the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    /// How long a client may take to send the head of a request, from the end of the one before.
+    pub(crate) head_time: Duration,
+    /// How many connections may be open at once. More wait to be accepted.
+    pub(crate) connections: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { head_time: Duration::from_secs(15), connections: 16 * 1024 }
+    }
+}
 
 /// What a client sends first that speaks HTTP/2 without TLS (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -38,11 +47,12 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(crate) async fn serve(
     listener: TcpListener,
     routes: Routes,
+    settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let builder = Arc::new(builder());
+    let builder = Arc::new(builder(settings));
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(settings.connections));
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -55,7 +65,8 @@ pub(crate) async fn serve(
             Ok((stream, peer, place)) => {
                 let watcher = graceful.watcher();
                 let routes = routes.clone();
-                let connection = connection(stream, peer, Arc::clone(&builder), routes, watcher);
+                let connection =
+                    connection(stream, peer, Arc::clone(&builder), routes, watcher, settings);
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
@@ -85,12 +96,12 @@ async fn accept(
     Ok((stream, Peer(address.ip()), place))
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(settings: Settings) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
+        .header_read_timeout(settings.head_time)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS);
     builder
@@ -108,6 +119,7 @@ async fn connection(
     builder: Arc<Builder<TokioExecutor>>,
     routes: Routes,
     watcher: Watcher,
+    settings: Settings,
 ) {
     // Events of a stream are small and must not wait for each other.
     let _ = stream.set_nodelay(true);
@@ -116,7 +128,7 @@ async fn connection(
         .with_time(Duration::from_secs(60))
         .with_interval(Duration::from_secs(15));
     let _ = SockRef::from(&stream).set_tcp_keepalive(&probes);
-    if !matches!(timeout(HEAD_TIME, says_something(&stream)).await, Ok(Ok(true))) {
+    if !matches!(timeout(settings.head_time, says_something(&stream)).await, Ok(Ok(true))) {
         return;
     }
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {

@@ -11,6 +11,7 @@ mod audit;
 mod backends;
 mod bodies;
 mod credentials;
+mod echo;
 mod elicitation;
 mod held;
 mod hop;

@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
 use super::headers::remove_if;
-use crate::rewrite::{EventRewriter, Rewriter};
+use crate::rewrite::{Echo, EchoFilter, EventRewriter, Place, Rewriter};
 use crate::{BodyError, GatewayBody, Limits};
 
 /// A JSON answer up to this size is read whole, so that a broken one becomes an error that the client can read. A
@@ -65,12 +65,14 @@ pub(crate) enum Expected {
     Nothing,
 }
 
-/// Looks at an answer as far as needed and gives what can be passed on, as `rewriter` wants it.
+/// Looks at an answer as far as needed and gives what can be passed on, as `rewriter` wants it, and without what `echo`
+/// must not let through.
 pub(crate) async fn read_answer(
     expected: Expected,
     response: Response<Incoming>,
     limits: &Limits,
     rewriter: Option<Rewriter>,
+    echo: Echo,
 ) -> (Parts, Answer) {
     let (mut parts, body) = response.into_parts();
     let answer = match parts.status {
@@ -102,7 +104,39 @@ pub(crate) async fn read_answer(
         }
         (answer, _) => answer,
     };
+    let answer = match answer {
+        Answer::Passed(body) if !echo.is_empty() => {
+            remove_echoed(&mut parts.headers, &echo);
+            Answer::Passed(without_echo(&parts, body, echo))
+        }
+        answer => answer,
+    };
     (parts, answer)
+}
+
+/// An answer without the credentials that were sent, as far as it can be looked into.
+fn without_echo(parts: &Parts, body: GatewayBody, echo: Echo) -> GatewayBody {
+    if parts.headers.contains_key(header::CONTENT_ENCODING) {
+        return body;
+    }
+    let place = match parts.status {
+        status if status.is_client_error() || status.is_server_error() => Place::Error,
+        _ if is_event_stream(&parts.headers) => Place::Events,
+        _ => Place::Message,
+    };
+    match body.whole() {
+        Some(whole) => GatewayBody::full(echo.mask(whole.clone(), place)),
+        None => body.with_echo(EchoFilter::new(echo, place)),
+    }
+}
+
+/// No header needs a credential of ours to be understood.
+fn remove_echoed(headers: &mut HeaderMap, echo: &Echo) {
+    let echoed = headers.iter().filter(|(_, value)| echo.is_in(value.as_bytes()));
+    let echoed: Vec<HeaderName> = echoed.map(|(name, _)| name.clone()).collect();
+    for name in echoed {
+        headers.remove(name);
+    }
 }
 
 /// The answer with the client's names for tasks, if it is an event stream or short: the handle of a task is both.
@@ -149,7 +183,7 @@ async fn rewrite(
     forget_the_original(headers);
     let limit = limits.filtered_answer;
     let media_type = media_type(headers);
-    if media_type.as_deref() == Some("text/event-stream") {
+    if is_event_stream(headers) {
         return Answer::Passed(body.with_events(EventRewriter::new(rewriter, limit)));
     }
     let read = timeout(limits.answer_time, Limited::new(body, limit).collect()).await;
@@ -212,6 +246,10 @@ async fn read_success(
 
 fn whole(body: Incoming, limits: &Limits) -> GatewayBody {
     GatewayBody::stream(VecDeque::new(), body, Some(limits.pause_time))
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    media_type(headers).as_deref() == Some("text/event-stream")
 }
 
 fn is_mcp(headers: &HeaderMap) -> bool {

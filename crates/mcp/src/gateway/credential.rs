@@ -7,6 +7,7 @@ use bonafide_headers::{Name, RenderError, Variable, VariableName};
 use bonafide_policy::Permit;
 use bonafide_vault::{Envelope, SecretName, Secrets};
 use http::{HeaderMap, StatusCode, header};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::Shared;
@@ -18,11 +19,13 @@ use crate::Tenant;
 use crate::ask::{Asked, Need, Question, Retry};
 use crate::assertion::is_vouched_for;
 use crate::refusal::{code, error};
+use crate::rewrite::Echo;
 
 /// The headers that this user's request carries, or what is missing.
 pub(super) struct Rendered {
     pub(super) headers: Result<HeaderMap, Need>,
     pub(super) used: Used,
+    pub(super) secrets: Secrets,
 }
 
 /// What the vault held when the headers were made: sealed, to say later that it was refused.
@@ -109,7 +112,7 @@ impl Shared {
             tracing::info!(tenant = tenant.id().as_str(), error = %failure, "headers not rendered");
             need(tenant, &failure)
         });
-        Ok(Rendered { headers, used: Used::new(&secrets) })
+        Ok(Rendered { headers, used: Used::new(&secrets), secrets })
     }
 
     /// Sends the user to where they can do something about it.
@@ -164,6 +167,18 @@ impl Shared {
         }
         Some(self.ask(exchange, &Need::refused(tenant), used, true))
     }
+}
+
+/// What a backend must not send back in an error: the user's secrets, and the headers that have secrets in them.
+/// `Basic` and `Bearer` are no secret, what stands behind them is (RFC 9110, section 11.4).
+pub(super) fn echo(tenant: &Tenant, secrets: &Secrets, headers: &HeaderMap) -> Echo {
+    let variables = tenant.templates().variables().iter().enumerate();
+    let stored = variables
+        .filter(|(_, variable)| variable.is_secret())
+        .filter_map(|(index, _)| secrets.get(index).map(SecretString::expose_secret));
+    let sent = headers.values().filter(|value| value.is_sensitive());
+    let sent = sent.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+    Echo::new(stored.chain(sent.map(|value| value.split_once(' ').map_or(value, |(_, rest)| rest))))
 }
 
 /// What the user, or failing that the administrator, can do about headers that can't be made.

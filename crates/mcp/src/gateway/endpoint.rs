@@ -298,12 +298,17 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let refuse = |status, text: &str| Refused::invalid(status, code::INVALID_REQUEST, text);
+    let too_large = || {
+        let text = format!("the body has more than {limit} bytes");
+        refuse(StatusCode::PAYLOAD_TOO_LARGE, &text)
+    };
+    // One that announces as much is not waited for.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
     match timeout(time, Limited::new(body, limit).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(failure)) if failure.is::<LengthLimitError>() => Err(refuse(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            &format!("the body has more than {limit} bytes"),
-        )),
+        Ok(Err(failure)) if failure.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the body broke off")),
         Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
     }

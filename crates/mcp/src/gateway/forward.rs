@@ -3,13 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use bonafide_policy::Permit;
+use bonafide_vault::Secrets;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use tokio::time::timeout;
 
 use super::Shared;
-use super::credential::{Rendered, Used};
+use super::credential::{Rendered, Used, echo};
 use super::endpoint::{Refused, unable};
 use super::metrics::Outcome;
 use crate::backend::{Answer, Expected, read_answer, request_headers, response_headers};
@@ -44,9 +45,9 @@ impl Shared {
         rendered: Rendered,
         sent: Bytes,
     ) -> Result<Response<GatewayBody>, Refused> {
-        let Rendered { headers, used } = rendered;
+        let Rendered { headers, used, secrets } = rendered;
         match headers {
-            Ok(headers) => self.forward(exchange, parts, headers, &used, sent).await,
+            Ok(headers) => self.forward(exchange, parts, headers, secrets, &used, sent).await,
             Err(need) => Err(self.ask(&exchange, &need, &used, false)),
         }
     }
@@ -56,6 +57,7 @@ impl Shared {
         mut exchange: Exchange<'_>,
         parts: Parts,
         rendered: HeaderMap,
+        secrets: Secrets,
         used: &Used,
         sent: Bytes,
     ) -> Result<Response<GatewayBody>, Refused> {
@@ -79,6 +81,8 @@ impl Shared {
             })?;
             headers.insert(name, assertion);
         }
+        let echo = echo(tenant, &secrets, &headers);
+        drop(secrets);
         let method = parts.method;
         let response =
             self.backends.call(tenant, method.clone(), headers, sent).await.map_err(|failure| {
@@ -90,7 +94,8 @@ impl Shared {
             _ if method == Method::DELETE => Expected::Nothing,
             _ => Expected::Anything,
         };
-        let (mut parts, answer) = read_answer(expected, response, &self.limits, rewriter).await;
+        let (mut parts, answer) =
+            read_answer(expected, response, &self.limits, rewriter, echo).await;
         let body = match answer {
             Answer::Passed(body) if method == Method::GET => body.until(self.end(permit)),
             Answer::Passed(body) if message.is_some_and(Message::is_subscription) => {

@@ -124,9 +124,7 @@ impl EventRewriter {
             Err(_) if self.rewriter.is_lenient() => return Ok(Bytes::copy_from_slice(event)),
             text => text?,
         };
-        let data: Vec<&str> =
-            lines(text).filter_map(|line| data(line.as_bytes()).map(|_| value(line))).collect();
-        let data = data.join("\n");
+        let data = event_data(text);
         if data.trim().is_empty() {
             return Ok(Bytes::copy_from_slice(event));
         }
@@ -152,6 +150,13 @@ impl EventRewriter {
         }
         Ok(changed.into())
     }
+}
+
+/// What an event says.
+pub(super) fn event_data(event: &str) -> String {
+    let data: Vec<&str> =
+        lines(event).filter_map(|line| data(line.as_bytes()).map(|_| value(line))).collect();
+    data.join("\n")
 }
 
 /// How long a line is, without and with its end.

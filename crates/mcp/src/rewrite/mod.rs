@@ -4,6 +4,7 @@
 //! `tools/list`: which answer is for which request is known to the backend alone, and a second request with the id of
 //! the first, or a stream that is resumed, can make it arrive elsewhere. What has the shape of a list is filtered.
 
+mod echo;
 mod events;
 mod no_list;
 mod probe;
@@ -14,6 +15,7 @@ use std::borrow::Cow;
 use bonafide_policy::Permit;
 use serde::de::IgnoredAny;
 
+pub(crate) use echo::{Echo, EchoFilter, Place};
 pub(crate) use events::{EventError, EventRewriter};
 use no_list::has_no_list;
 pub(crate) use probe::{Probe, random_name};
