@@ -68,7 +68,7 @@
 //! | `serde` | no | rules from TOML (`PolicyConfig`, `Policy::from_toml`), tests of a policy (`PolicyTests`), `Serialize` for explanations |
 //! | `store` | no | `PolicyStore` (file, memory), the database form (`Mapping`, `MappingStore`), and reload that swaps the policy as a whole (`Reloader`); needs Tokio |
 //! | `conformance` | no | the suite that every `MappingStore` has to pass |
-//! | `audit` | no | `Audit`: decisions written down by sinks that never hold one up |
+//! | `audit` | no | `Audit`: decisions, and what users do, written down by sinks that never hold one up; `AuditTrail` to read them |
 
 #[cfg(feature = "audit")]
 mod audit;
@@ -96,7 +96,9 @@ mod tools;
 
 #[cfg(feature = "audit")]
 pub use audit::{
-    Audit, AuditBuilder, AuditError, AuditSink, Decision, JsonLines, LogSink, Outcome, rfc3339,
+    AUDIT_REACH, Action, Audit, AuditBuilder, AuditEntry, AuditError, AuditEvent, AuditPage,
+    AuditQuery, AuditSink, AuditTrail, JsonLines, LogSink, MAX_AUDIT_PAGE, Outcome, TrailError,
+    rfc3339,
 };
 #[cfg(feature = "serde")]
 pub use config::PolicyConfig;

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bonafide_claims::VerifiedUser;
 use bonafide_policy::{
-    Audit, AuditError, AuditSink, Decision, JsonLines, LogSink, Outcome, Policy, Rule, TenantId,
+    Action, Audit, AuditError, AuditEvent, AuditSink, JsonLines, LogSink, Outcome, Policy, Rule,
+    TenantId,
 };
 use bonafide_testkit::Issuer;
 use serde_json::{Value, json};
@@ -37,18 +38,18 @@ fn at() -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(1_795_305_601_042)
 }
 
-fn decisions() -> [Decision; 4] {
+fn decisions() -> [AuditEvent; 4] {
     let (policy, alice) = (policy(), alice());
     let permit = policy.permit(&alice, &tenant("github")).unwrap();
     [
-        Decision::permitted(&permit, at()),
-        Decision::tool_permitted(&permit.tool("read").unwrap(), at()).with_request_id("r-1"),
-        Decision::denied(&permit.tool("delete_repo").unwrap_err(), at()),
-        Decision::denied(&policy.permit(&alice, &tenant("jira")).unwrap_err(), at()),
+        AuditEvent::permitted(&permit, at()),
+        AuditEvent::tool_permitted(&permit.tool("read").unwrap(), at()).with_request_id("r-1"),
+        AuditEvent::denied(&permit.tool("delete_repo").unwrap_err(), at()),
+        AuditEvent::denied(&policy.permit(&alice, &tenant("jira")).unwrap_err(), at()),
     ]
 }
 
-fn decision() -> Decision {
+fn decision() -> AuditEvent {
     let [decision, ..] = decisions();
     decision
 }
@@ -59,7 +60,7 @@ fn lines(path: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn write_to(sink: impl AuditSink, decisions: impl IntoIterator<Item = Decision>) {
+fn write_to(sink: impl AuditSink, decisions: impl IntoIterator<Item = AuditEvent>) {
     let audit = Audit::builder().with_sink(sink).start().unwrap();
     decisions.into_iter().for_each(|decision| audit.record(decision));
     assert!(audit.flush(SOON));
@@ -76,7 +77,8 @@ fn a_decision_says_who_where_what_and_why() {
             "at": "2026-11-22T00:00:01.042Z",
             "issuer": "https://idp.example", "directory": null,
             "subject": "alice", "username": "alice",
-            "tenant": tenant, "tool": tool,
+            "action": "use", "tenant": tenant, "tool": tool, "variable": null,
+            "owner_issuer": null, "owner_directory": null, "owner_subject": null,
             "outcome": outcome, "reason": reason, "rules": rules, "request_id": request,
         })
     };
@@ -103,10 +105,50 @@ fn a_decision_says_who_where_what_and_why() {
 fn a_program_can_read_a_decision() {
     let [_, tool, denied, _] = decisions();
     assert_eq!(tool.user().subject().as_str(), "alice");
-    assert_eq!((tool.tenant(), tool.tool(), tool.at()), (&tenant("github"), Some("read"), at()));
+    assert_eq!(
+        (tool.tenant(), tool.tool(), tool.at()),
+        (Some(&tenant("github")), Some("read"), at())
+    );
     assert_eq!((tool.outcome(), tool.request_id()), (&Outcome::Allowed, Some("r-1")));
     assert_eq!((tool.username(), tool.rules().len()), (Some("alice"), 1));
     assert_eq!(denied.outcome().reason(), Some("rule"));
+}
+
+#[test]
+fn what_an_administrator_did_says_to_whom_and_names_no_value() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.jsonl");
+    let bob = Issuer::new("https://idp.example").user("bob").verified();
+    let reset = AuditEvent::new(Action::Reset, &alice(), at())
+        .with_tenant(&tenant("github"))
+        .with_variable("TOKEN")
+        .with_owner(bob.id());
+    let all = AuditEvent::new(Action::RemoveUser, &alice(), at()).with_owner(bob.id());
+    let failed = AuditEvent::new(Action::SignOut, &alice(), at()).with_outcome(Outcome::Failed);
+    assert_eq!((reset.action(), reset.owner()), (Action::Reset, Some(bob.id())));
+    let shown = format!("{reset:?} {:?}", bonafide_policy::AuditEntry::from(&reset));
+    assert!(!shown.contains("alice") && !shown.contains("bob"), "{shown}");
+    write_to(JsonLines::open(&path).unwrap(), [reset, all, failed]);
+    let none = Value::Null;
+    let expected = |action, tenant: &Value, variable: &Value, owner: [&Value; 2], outcome| {
+        json!({
+            "at": "2026-11-22T00:00:01.042Z",
+            "issuer": "https://idp.example", "directory": null,
+            "subject": "alice", "username": "alice",
+            "action": action, "tenant": tenant, "tool": null, "variable": variable,
+            "owner_issuer": owner[0], "owner_directory": null, "owner_subject": owner[1],
+            "outcome": outcome, "reason": null, "rules": [], "request_id": null,
+        })
+    };
+    let owner = [&json!("https://idp.example"), &json!("bob")];
+    assert_eq!(
+        lines(&path),
+        [
+            expected("reset", &json!("github"), &json!("TOKEN"), owner, "allowed"),
+            expected("remove_user", &none, &none, owner, "allowed"),
+            expected("sign_out", &none, &none, [&none, &none], "failed"),
+        ]
+    );
 }
 
 #[test]
@@ -115,7 +157,7 @@ fn a_name_that_is_no_tools_is_shortened() {
     let permit = policy.permit(&alice, &tenant("github")).unwrap();
     let tool = |name: &str| {
         let denial = permit.tool(name).unwrap_err();
-        Decision::denied(&denial, at()).tool().unwrap().to_owned()
+        AuditEvent::denied(&denial, at()).tool().unwrap().to_owned()
     };
     let exact = format!("delete_{}", "x".repeat(1017));
     assert_eq!(tool(&exact), exact);
@@ -126,7 +168,7 @@ fn a_name_that_is_no_tools_is_shortened() {
 fn debug_shows_nothing_of_the_user() {
     let user = Issuer::new("https://idp.example").user("canary").verified();
     let denial = policy().permit(&user, &tenant("github")).unwrap_err();
-    let shown = format!("{:?}", Decision::denied(&denial, at()));
+    let shown = format!("{:?}", AuditEvent::denied(&denial, at()));
     assert!(shown.contains("github") && !shown.contains("canary"), "{shown}");
 }
 
@@ -183,7 +225,7 @@ fn a_file_that_was_moved_away_is_begun_anew() {
 struct Slow(Mutex<Receiver<()>>);
 
 impl AuditSink for Slow {
-    fn write(&mut self, _: &[Arc<Decision>]) -> Result<(), AuditError> {
+    fn write(&mut self, _: &[Arc<AuditEvent>]) -> Result<(), AuditError> {
         let _ = self.0.lock().unwrap().recv();
         Ok(())
     }
@@ -228,7 +270,7 @@ fn a_slow_sink_blocks_nobody_and_what_is_lost_is_counted() {
 struct Broken;
 
 impl AuditSink for Broken {
-    fn write(&mut self, _: &[Arc<Decision>]) -> Result<(), AuditError> {
+    fn write(&mut self, _: &[Arc<AuditEvent>]) -> Result<(), AuditError> {
         Err(AuditError::Sink("no such table".into()))
     }
 }

@@ -20,6 +20,7 @@ use crate::checking::{Unchecked, check};
 use crate::portal::Shared;
 use crate::problem::Problem;
 use crate::state::{Connection, unix_seconds};
+use crate::trail;
 
 /// The answer of `GET /api/tenants`.
 #[derive(Debug, Serialize)]
@@ -92,14 +93,14 @@ pub(crate) async fn write(
     body: Result<Json<NewValue>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let directory = shared.directory.load();
-    let (permit, variable, name) = find(&directory, &user, &tenant, &name)?;
+    let (permit, variable, name) = find(&shared, &directory, &user, &tenant, &name)?;
     count(&shared, &user)?;
     let Json(NewValue { value }) = body.map_err(|refusal| wrong_body(&refusal))?;
     let value = SecretString::from(value.into_boxed_str());
     variable.check(&value).map_err(|wrong| Problem::bad_request(wrong.to_string()))?;
     try_out(&shared, &directory, &permit, &name, &value).await?;
-    shared.secrets.open(&permit).write(&name, value).await.map_err(|failure| failed(&failure))?;
-    tracing::info!(tenant = permit.tenant().as_str(), name = name.as_str(), "stored a variable");
+    let stored = trail::store(&shared, &permit, &[(&name, &value)]).await;
+    stored.map_err(|failure| failed(&failure))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -109,10 +110,9 @@ pub(crate) async fn remove(
     Path((tenant, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let directory = shared.directory.load();
-    let (permit, _, name) = find(&directory, &user, &tenant, &name)?;
+    let (permit, _, name) = find(&shared, &directory, &user, &tenant, &name)?;
     count(&shared, &user)?;
-    shared.secrets.open(&permit).remove(&name).await.map_err(|failure| failed(&failure))?;
-    tracing::info!(tenant = permit.tenant().as_str(), name = name.as_str(), "removed a variable");
+    trail::remove(&shared, &permit, &name).await.map_err(|failure| failed(&failure))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -151,13 +151,19 @@ pub(crate) async fn make_link(
     Path((tenant, name)): Path<(String, String)>,
 ) -> Result<(StatusCode, Json<NewLink>), Problem> {
     let directory = shared.directory.load();
-    let (permit, _, name) = find(&directory, &user, &tenant, &name)?;
+    let (permit, _, name) = find(&shared, &directory, &user, &tenant, &name)?;
     count(&shared, &user)?;
     let seals = shared.seals.as_ref().ok_or_else(|| {
         Problem::not_found("nobody can sign in to the pages here, so there are no links to them")
     })?;
+    if !shared.secrets.sealer().is_sealing() {
+        let detail =
+            "secrets are stored as they are here, so a link could be used twice: there are none";
+        return Err(Problem::not_found(detail));
+    }
     let made = seals.once.make(&shared.secrets, &permit, &name, shared.clock.now()).await;
     let (token, expires_at) = made.map_err(|failure| failed(&failure.into()))?;
+    trail::link_made(&shared, &permit, &name);
     let url = format!("{}?l={token}", shared.page(permit.tenant()));
     Ok((StatusCode::CREATED, Json(NewLink { url, expires_at })))
 }
@@ -178,6 +184,7 @@ fn count(shared: &Shared, user: &VerifiedUser) -> Result<(), Problem> {
 
 /// The permit for the tenant and the declaration of the variable, if there are both.
 fn find<'a>(
+    shared: &Shared,
     directory: &'a Directory,
     user: &VerifiedUser,
     tenant: &str,
@@ -187,6 +194,7 @@ fn find<'a>(
         directory.tenant(tenant).ok_or_else(|| Problem::not_found("there is no such tenant"))?;
     let permit = directory.policy().permit(user, tenant.id()).map_err(|denial| {
         tracing::info!(tenant = tenant.id().as_str(), %denial, "denied a tenant");
+        shared.record_denial(&denial);
         Problem::forbidden(format!("you may not use `{}`", tenant.id().as_str()))
     })?;
     tenant

@@ -55,7 +55,8 @@
 //!
 //! `/api/openapi.json` describes it for programs. `POST /api/tenants/{tenant}/variables/{name}/links` answers 201 with the
 //! `url` of a page where the caller, signed in, sets that variable: once, and within 15 minutes. The link is for the
-//! variable as it was when the link was made, so that it ends with any change, at any gateway.
+//! variable as it was when the link was made, so that it ends with any change, at any gateway; the gateway where it was
+//! used remembers that besides. There are no links where secrets are stored unsealed: they could be used twice.
 //!
 //! # The pages
 //!
@@ -71,7 +72,16 @@
 //! * [`Portal::with_check`]: a tenant can want new values to be tried with `initialize` or `server/discover` before they are
 //!   stored. A backend that answers those without looking at the credential accepts every one.
 //! * [`Portal::with_administrators`]: who has stored what, by the id that the issuer gave them; reset a value, remove
-//!   everything of a user. Never a value. There is no view of the audit yet.
+//!   everything of a user; what was decided and done lately, by user and by tenant, where [`Portal::with_audit_trail`] says
+//!   from where to read it. Never a value.
+//!
+//! # The audit
+//!
+//! [`Portal::with_audit`] writes down, beside the decisions of the gateway: values entered, replaced and removed, links made
+//! and used, sign-ins and sign-outs, what administrators reset and remove and of whom, and who asked for their pages
+//! without being one. Who is the verified user; which variable is a name. A change that a store failed to make, or may
+//! have made, stands there as `failed`. A sign-in that the issuer or the portal refuses has no verified user: the log has
+//! it, and the audit has not.
 //!
 //! What is in the cookie is the token that the issuer signed, not what was once read from it. Each request verifies
 //! it again, as of the moment of the sign-in, so there is no second way to a
@@ -92,9 +102,16 @@
 //! * Forged forms: a token of the session in each, `Origin` and `Sec-Fetch-Site`, cookies with `SameSite=Lax`, `HttpOnly`
 //!   and, over https, the prefix `__Host-`. Nothing changes by following a link. The API looks at no cookie.
 //! * Foreign content: no script at all, no frame, nothing from elsewhere, by Content Security Policy.
-//! * Changes are limited to 30 at once and one in 2 seconds for each user, at each gateway.
-//! * Signing out removes the cookies and leads to the issuer's own sign-out. A cookie that somebody copied before that is
-//!   good until its session ends: nothing is stored that could be struck off.
+//! * Changes are limited to 30 at once and one in 2 seconds for each user, at each gateway. The new values of a form are
+//!   stored in one change of the store, all or none of them; what is emptied is removed after that.
+//! * The issuer hears of nobody who does not bring the cookie of the browser that began the sign-in, and of each sign-in
+//!   once at each gateway. From one address come 120 steps of sign-ins at once and 2 in a second, and 8 of the 32 exchanges
+//!   with the issuer at a time; a stranger behind the same address counts with you. The address is that of the socket,
+//!   and needs a server that says it ([`Peer`](bonafide_tower::Peer)); behind a proxy, all users have its address unless
+//!   [`Portal::with_trusted_proxies`] names it.
+//! * Signing out removes the cookies, leads to the issuer's own sign-out, and ends the session at this gateway: a copy of its
+//!   cookie, or one that a slow response brings back, is refused there. At another gateway a copy is good until the
+//!   session ends. The last 16,384 are remembered, until the gateway is restarted.
 //! * What the issuer said about groups at the sign-in is believed until the session ends.
 
 mod api;
@@ -102,6 +119,7 @@ mod checking;
 mod cookies;
 mod links;
 mod look;
+mod marks;
 mod pages;
 mod portal;
 mod problem;
@@ -110,7 +128,10 @@ mod sealed;
 mod session;
 mod sign_in;
 mod state;
+mod storing;
+mod strangers;
 mod texts;
+mod trail;
 
 pub use look::Look;
 pub use portal::{Portal, PortalError};

@@ -10,6 +10,7 @@ use bonafide_vault::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::marks::Marks;
 use crate::sealed::same;
 use crate::state::unix_seconds;
 
@@ -20,7 +21,10 @@ const TIME: Duration = Duration::from_secs(15 * 60);
 ///
 /// A link names the state in which the variable was when the link was made: which envelope is stored, or that none is. The
 /// store replaces that state and no other, so a link has done its work when the variable was changed, by itself or in
-/// any other way, at any gateway; nothing has to be remembered.
+/// any other way, at any gateway. The gateway where it was used remembers it besides: what was entered may be removed again
+/// while the link could still be good.
+///
+/// Where secrets are not sealed the same value is the same envelope, and a state says nothing: no links are made there.
 #[derive(Debug)]
 pub(crate) struct OnceLinks(StateSealer);
 
@@ -28,6 +32,9 @@ pub(crate) struct OnceLinks(StateSealer);
 pub(crate) struct OnceLink {
     pub(crate) name: String,
     expected: Option<Envelope>,
+    /// What it is remembered by, and until when.
+    id: [u8; 16],
+    until: u64,
 }
 
 /// Why a link is not good.
@@ -44,7 +51,7 @@ impl OnceLinks {
         StateSealer::new(keyring, "bonafide-portal link").map(Self)
     }
 
-    /// The token of a new link, and until when it is good.
+    /// The token of a new link, and until when it is good. To be asked for only where secrets are sealed.
     pub(crate) async fn make(
         &self,
         secrets: &SecretStore,
@@ -72,6 +79,7 @@ impl OnceLinks {
     /// What a link is for, if it is good for this user at this tenant now.
     pub(crate) async fn open(
         &self,
+        used: &Marks,
         secrets: &SecretStore,
         permit: &Permit,
         token: &str,
@@ -84,15 +92,19 @@ impl OnceLinks {
         if user.parts() != [&*issuer, &*directory, &*subject] {
             return Ok(Err(Stale::OtherUser));
         }
-        let fresh = until.parse().is_ok_and(|until: u64| unix_seconds(now) < until);
-        let (true, Ok(secret)) = (fresh && of == tenant.as_str(), name.parse()) else {
+        let (Ok(until), Ok(secret)) = (until.parse(), name.parse()) else {
             return Ok(Err(Stale::Link));
         };
+        let fresh = unix_seconds(now) < until && of == tenant.as_str();
+        let id = id(token);
+        if !fresh || used.has(id, until) || !secrets.sealer().is_sealing() {
+            return Ok(Err(Stale::Link));
+        }
         let expected = stored(secrets, user, tenant, &secret).await?;
         if !same(digest(expected.as_ref()).as_bytes(), state.as_bytes()) {
             return Ok(Err(Stale::Link));
         }
-        Ok(Ok(OnceLink { name, expected }))
+        Ok(Ok(OnceLink { name, expected, id, until }))
     }
 
     fn read(&self, token: &str) -> Option<[String; 7]> {
@@ -102,15 +114,24 @@ impl OnceLinks {
 }
 
 impl OnceLink {
-    /// Stores the value if the variable still is as it was; says whether it was.
+    /// Whether the variable had a value when the link was made, which is the one that it replaces.
+    pub(crate) fn replaces(&self) -> bool {
+        self.expected.is_some()
+    }
+
+    /// Stores the value if the variable still is as it was, and the link was not used; says whether it was so.
     pub(crate) async fn write(
         self,
+        used: &Marks,
         secrets: &SecretStore,
         permit: &Permit,
         name: &SecretName,
         value: &SecretString,
         now: SystemTime,
     ) -> Result<bool, VaultError> {
+        if !used.set(self.id, self.until, unix_seconds(now)) {
+            return Ok(false);
+        }
         let (user, tenant) = (permit.user().id(), permit.tenant());
         let envelope = secrets.sealer().seal(Owner::new(user, tenant), name, value);
         let envelope =
@@ -133,6 +154,12 @@ async fn stored(
     let owner = Owner::new(user, tenant);
     let records = secrets.vault().read(owner, std::slice::from_ref(name)).await?;
     Ok(records.into_iter().flatten().next().map(|record| record.envelope().clone()))
+}
+
+/// What a link is remembered by. A sealed text has one form only.
+fn id(token: &str) -> [u8; 16] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
+    digest.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
 /// What stands for an envelope in a link. Each envelope has a nonce of its own, so the same value stored twice is two.

@@ -12,21 +12,26 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
+use bonafide_claims::{UserId, VerifiedUser};
 use bonafide_jwks::{Clock, SystemClock};
 use bonafide_mcp::{CredentialCheck, SharedDirectory};
-use bonafide_policy::{Policy, PolicyErrors, Rule, TenantId};
-use bonafide_tower::{AllowedHosts, AuthenticateLayer, Authenticator};
+use bonafide_policy::{
+    Action, Audit, AuditEvent, AuditTrail, Denial, Policy, PolicyErrors, Rule, TenantId,
+};
+use bonafide_tower::{AllowedHosts, AuthenticateLayer, Authenticator, PeerRange};
 use bonafide_vault::{KeyError, SecretStore};
 use tokio::time::timeout;
 use url::Url;
 
 use crate::cookies::Cookies;
+use crate::marks::Marks;
 use crate::problem::Problem;
-use crate::rate::WriteRate;
+use crate::rate::Rate;
 use crate::sealed::Seals;
 use crate::session::{Session, Visitor, renew, visit};
 use crate::sign_in::{SignIn, is_loopback};
 use crate::state::unix_seconds;
+use crate::strangers::Strangers;
 use crate::{Look, api, pages};
 
 /// The largest request body, in bytes. A credential is short.
@@ -34,6 +39,9 @@ const BODY_LIMIT: usize = 64 * 1024;
 
 /// What administrators are allowed, as their policy names it.
 const ADMINISTRATION: &str = "administration";
+
+/// How many sign-ins, sessions and links are remembered that must not be good again. 60 bytes each.
+const MARKS: usize = 16 * 1024;
 
 /// How long a request may take, its body included.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -46,6 +54,7 @@ pub struct Portal {
     sign_in: Option<(SignIn, Arc<Seals>)>,
     look: Look,
     administrators: Policy,
+    proxies: Vec<PeerRange>,
 }
 
 /// What API and pages share.
@@ -55,7 +64,13 @@ pub(crate) struct Shared {
     pub(crate) secrets: SecretStore,
     pub(crate) public_url: Url,
     pub(crate) hosts: AllowedHosts,
-    pub(crate) rate: Arc<WriteRate>,
+    pub(crate) rate: Arc<Rate<UserId>>,
+    /// Links that have done their work.
+    pub(crate) used_links: Arc<Marks>,
+    /// Where what users do is written down.
+    audit: Option<Audit>,
+    /// Where that can be read again.
+    pub(crate) trail: Option<Arc<dyn AuditTrail>>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Asks backends about new values.
     pub(crate) check: Option<CredentialCheck>,
@@ -70,6 +85,12 @@ pub(crate) struct Browser {
     pub(crate) seals: Arc<Seals>,
     pub(crate) cookies: Cookies,
     pub(crate) look: Look,
+    /// Those who are not signed in yet.
+    pub(crate) strangers: Strangers,
+    /// Sign-ins whose answer was used.
+    pub(crate) answered: Marks,
+    /// Sessions that were signed out of.
+    pub(crate) signed_out: Marks,
     administrators: Policy,
     style: String,
     pub(crate) style_path: String,
@@ -97,15 +118,26 @@ impl Portal {
         public_url: Url,
     ) -> Self {
         let hosts = AllowedHosts::new(&public_url);
-        let (rate, clock) = (Arc::default(), Arc::new(SystemClock));
-        let shared =
-            Shared { directory, secrets, public_url, hosts, rate, clock, check: None, seals: None };
+        let shared = Shared {
+            directory,
+            secrets,
+            public_url,
+            hosts,
+            rate: Arc::new(Rate::of_changes()),
+            used_links: Arc::new(Marks::new(MARKS)),
+            audit: None,
+            trail: None,
+            clock: Arc::new(SystemClock),
+            check: None,
+            seals: None,
+        };
         Self {
             authenticator,
             shared: Arc::new(shared),
             sign_in: None,
             look: Look::default(),
             administrators: Policy::default(),
+            proxies: Vec::new(),
         }
     }
 
@@ -162,6 +194,32 @@ impl Portal {
         Ok(Self { administrators: Policy::builder().with_rule(rule).build()?, ..self })
     }
 
+    /// Writes down who entered, replaced and removed what, who made and used links, who signed in and out, and what
+    /// administrators did to whom. Never a value. Default: nothing is written down.
+    #[must_use]
+    pub fn with_audit(mut self, audit: Audit) -> Self {
+        Arc::make_mut(&mut self.shared).audit = Some(audit);
+        self
+    }
+
+    /// Shows administrators what was written down, also by the gateway. Default: they are told that there is nothing to
+    /// be read here.
+    #[must_use]
+    pub fn with_audit_trail(mut self, trail: Arc<dyn AuditTrail>) -> Self {
+        Arc::make_mut(&mut self.shared).trail = Some(trail);
+        self
+    }
+
+    /// Believes `X-Forwarded-For` of peers in these networks when it counts sign-ins by address. Default: of nobody.
+    ///
+    /// An address is known where the server puts a [`Peer`](bonafide_tower::Peer) into the extensions of each request;
+    /// otherwise sign-ins are not counted.
+    #[must_use]
+    pub fn with_trusted_proxies(mut self, proxies: impl IntoIterator<Item = PeerRange>) -> Self {
+        self.proxies.extend(proxies);
+        self
+    }
+
     /// The clock that sessions end by. The operating system's by default.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -216,6 +274,7 @@ impl Portal {
                 post(pages::sign_out).get(pages::sign_out_without_form),
             )
             .route("/connections/-/users", get(pages::users))
+            .route("/connections/-/audit", get(pages::audit))
             .route("/connections/-/user", get(pages::user).post(pages::take))
             .route("/connections/{tenant}", get(pages::show).post(pages::save))
             .route("/connections/{tenant}/remove/{name}", get(pages::ask).post(pages::remove))
@@ -248,6 +307,23 @@ impl Shared {
     pub(crate) fn now(&self) -> u64 {
         unix_seconds(self.clock.now())
     }
+
+    /// Something that a user does now.
+    pub(crate) fn event(&self, action: Action, user: &VerifiedUser) -> AuditEvent {
+        AuditEvent::new(action, user, self.clock.now())
+    }
+
+    /// Writes it down, if anything is.
+    pub(crate) fn record(&self, event: AuditEvent) {
+        if let Some(audit) = &self.audit {
+            audit.record(event);
+        }
+    }
+
+    /// Writes down that somebody may not.
+    pub(crate) fn record_denial(&self, denial: &Denial) {
+        self.record(AuditEvent::denied(denial, self.clock.now()));
+    }
 }
 
 impl Browser {
@@ -261,6 +337,9 @@ impl Browser {
             seals,
             cookies: Cookies::new(portal.shared.public_url.scheme() == "https"),
             look,
+            strangers: Strangers::new(&portal.proxies),
+            answered: Marks::new(MARKS),
+            signed_out: Marks::new(MARKS),
             administrators: portal.administrators.clone(),
             style,
             style_path: format!("/connections/-/style.css?{version}"),
@@ -269,10 +348,14 @@ impl Browser {
 }
 
 impl Browser {
-    /// Decided by a policy like everything else: what is not known denies.
+    /// Decided by a policy like everything else: what is not known denies. `Err(None)` can't be: the id is one.
+    pub(crate) fn administration(&self, session: &Session) -> Result<(), Option<Denial>> {
+        let here = ADMINISTRATION.parse::<TenantId>().map_err(|_| None)?;
+        self.administrators.permit(&session.user, &here).map(drop).map_err(Some)
+    }
+
     pub(crate) fn is_administrator(&self, session: &Session) -> bool {
-        let here = ADMINISTRATION.parse::<TenantId>();
-        here.is_ok_and(|here| self.administrators.permit(&session.user, &here).is_ok())
+        self.administration(session).is_ok()
     }
 }
 
@@ -294,9 +377,10 @@ async fn with_visitor(
     let visitor = visit(&shared, &browser, &asked).await;
     request.extensions_mut().insert(visitor.clone());
     let mut response = next.run(request).await;
-    // Who signs out has just been given other cookies.
+    // Who signs out has just been given other cookies, or was, while this request was under way.
     if let Visitor::User(session) = &visitor
         && !response.headers().contains_key(header::SET_COOKIE)
+        && !session.is_signed_out(&browser)
     {
         renew(&browser, session, shared.now(), &asked, response.headers_mut());
     }

@@ -1,54 +1,64 @@
-//! How often one user may change something.
+//! How often something may happen.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bonafide_claims::UserId;
 
-/// How many changes at once.
-const BURST: u32 = 30;
+/// How many keys are remembered. Beyond that, those that are quiet are forgotten first.
+const KEYS: usize = 10_000;
 
-/// How long until one more.
-const PAUSE: Duration = Duration::from_secs(2);
-
-/// How many users are remembered. Beyond that, those who are quiet are forgotten first.
-const USERS: usize = 10_000;
-
-/// A bucket for each user, in this process. A guess at a colleague's pattern, or a script that runs wild, is slowed
+/// A bucket for each key, in this process. A guess at a colleague's pattern, or a script that runs wild, is slowed
 /// down; it is no quota.
-#[derive(Debug, Default)]
-pub(crate) struct WriteRate {
-    full_again: Mutex<HashMap<UserId, Instant>>,
+#[derive(Debug)]
+pub(crate) struct Rate<K> {
+    /// How many at once.
+    burst: u32,
+    /// How long until one more.
+    pause: Duration,
+    full_again: Mutex<HashMap<K, Instant>>,
 }
 
-impl WriteRate {
-    /// Counts one change.
+impl Rate<UserId> {
+    /// How often one user may change something: 30 times at once, and once in 2 seconds.
+    pub(crate) fn of_changes() -> Self {
+        Self::new(30, Duration::from_secs(2))
+    }
+}
+
+impl<K: Eq + Hash + Clone> Rate<K> {
+    pub(crate) fn new(burst: u32, pause: Duration) -> Self {
+        Self { burst, pause, full_again: Mutex::default() }
+    }
+
+    /// Counts one.
     ///
     /// # Errors
     ///
     /// How long to wait, if there were too many.
-    pub(crate) fn count(&self, user: &UserId) -> Result<(), Duration> {
-        self.count_at(user, Instant::now())
+    pub(crate) fn count(&self, key: &K) -> Result<(), Duration> {
+        self.count_at(key, Instant::now())
     }
 
     /// The bucket is kept as the time at which it will be full again.
-    fn count_at(&self, user: &UserId, now: Instant) -> Result<(), Duration> {
-        let mut users = self.full_again.lock().unwrap_or_else(PoisonError::into_inner);
-        if users.len() >= USERS && !users.contains_key(user) {
-            users.retain(|_, full| *full > now);
+    fn count_at(&self, key: &K, now: Instant) -> Result<(), Duration> {
+        let mut keys = self.full_again.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= KEYS && !keys.contains_key(key) {
+            keys.retain(|_, full| *full > now);
         }
-        let full = users.get(user).copied().unwrap_or(now).max(now) + PAUSE;
-        if let Some(wait) = full.checked_duration_since(now + PAUSE * BURST)
+        let full = keys.get(key).copied().unwrap_or(now).max(now) + self.pause;
+        if let Some(wait) = full.checked_duration_since(now + self.pause * self.burst)
             && !wait.is_zero()
         {
             return Err(wait);
         }
         // Who can't be counted has to wait: ten thousand users who all change something are no users.
-        if users.len() >= USERS && !users.contains_key(user) {
-            return Err(PAUSE);
+        if keys.len() >= KEYS && !keys.contains_key(key) {
+            return Err(self.pause);
         }
-        users.insert(user.clone(), full);
+        keys.insert(key.clone(), full);
         Ok(())
     }
 }
@@ -57,33 +67,32 @@ impl WriteRate {
 mod tests {
     use super::*;
 
-    fn user(subject: &str) -> UserId {
-        UserId::new("https://idp.example".parse().unwrap(), None, subject.parse().unwrap())
-    }
+    const BURST: u32 = 30;
+    const PAUSE: Duration = Duration::from_secs(2);
 
     #[test]
     fn a_burst_passes_then_one_for_each_pause_and_others_are_not_concerned() {
-        let rate = WriteRate::default();
+        let rate = Rate::new(BURST, PAUSE);
         let now = Instant::now();
         for _ in 0..BURST {
-            assert_eq!(rate.count_at(&user("ada"), now), Ok(()));
+            assert_eq!(rate.count_at(&"ada", now), Ok(()));
         }
-        assert_eq!(rate.count_at(&user("ada"), now), Err(PAUSE));
-        assert_eq!(rate.count_at(&user("bob"), now), Ok(()));
-        assert_eq!(rate.count_at(&user("ada"), now + PAUSE), Ok(()));
-        assert_eq!(rate.count_at(&user("ada"), now + PAUSE), Err(PAUSE));
+        assert_eq!(rate.count_at(&"ada", now), Err(PAUSE));
+        assert_eq!(rate.count_at(&"bob", now), Ok(()));
+        assert_eq!(rate.count_at(&"ada", now + PAUSE), Ok(()));
+        assert_eq!(rate.count_at(&"ada", now + PAUSE), Err(PAUSE));
     }
 
     #[test]
     fn quiet_users_are_forgotten() {
-        let rate = WriteRate::default();
+        let rate = Rate::new(BURST, PAUSE);
         let now = Instant::now();
-        for number in 0..USERS {
-            assert_eq!(rate.count_at(&user(&number.to_string()), now), Ok(()));
+        for number in 0..KEYS {
+            assert_eq!(rate.count_at(&number, now), Ok(()));
         }
-        assert_eq!(rate.count_at(&user("one more"), now), Err(PAUSE));
-        assert_eq!(rate.count_at(&user("7"), now), Ok(()));
-        assert_eq!(rate.count_at(&user("one more"), now + PAUSE * 2), Ok(()));
+        assert_eq!(rate.count_at(&KEYS, now), Err(PAUSE));
+        assert_eq!(rate.count_at(&7, now), Ok(()));
+        assert_eq!(rate.count_at(&KEYS, now + PAUSE * 2), Ok(()));
         assert_eq!(rate.full_again.lock().unwrap().len(), 1);
     }
 }

@@ -64,11 +64,13 @@ texts! {
     /// The user, or the issuer's administrator, said no.
     sign_in_denied = "{issuer} did not let you sign in here. If that surprises you, ask your administrator.";
     /// It was begun elsewhere, or too long ago.
-    sign_in_stale = "This sign-in was begun in another browser, or too long ago. Please begin again.";
+    sign_in_stale = "This sign-in was begun in another browser, was completed already, or was begun too long ago. Please begin again.";
     /// The issuer's answer was not good.
     sign_in_refused = "The answer of {issuer} could not be accepted. Please begin again; if it stays so, ask your administrator.";
     /// The issuer does not answer.
     sign_in_unavailable = "{issuer} does not answer right now. Please try again in a moment.";
+    /// Too many from one address.
+    sign_in_too_often = "Too many people are signing in from your network at this moment. Wait a minute and begin again.";
     /// The token is too long for cookies.
     sign_in_too_long = "Your account is in more groups than can be kept in a session. Ask your administrator to send fewer groups in tokens for this page.";
     /// The introduction of the overview.
@@ -237,6 +239,80 @@ texts! {
     remove_user = "Remove everything";
     /// What that means.
     remove_user_text = "All values of this user are removed, for all services, at once and for good. The user can enter new ones; to keep them out, change the policy.";
+    /// The heading of the page that shows administrators what was done, and the links to it.
+    audit_title = "Activity";
+    /// What they see there.
+    audit_text = "What users were allowed and denied, and what they and administrators changed, newest first. Times are in UTC. Values are never written down.";
+    /// There is nothing to read from.
+    audit_none = "No audit is kept where this page could read it. If this server writes one to its log or to a file, look there; one that is kept in a database is shown here.";
+    /// There is nothing yet.
+    audit_empty = "Nothing has been written down yet.";
+    /// Nothing fits what is asked for.
+    audit_nothing_found = "There is nothing that fits.";
+    /// Nothing fits among those that were looked at.
+    audit_further = "There is nothing that fits among the entries that were looked at. Go on with older ones.";
+    /// A field: the id of a user.
+    audit_user = "User, by the id of the issuer";
+    /// A field: which service.
+    audit_tenant = "Service";
+    /// The first entry of that field.
+    audit_every_tenant = "All services";
+    /// A button.
+    audit_filter = "Show";
+    /// A link to older entries.
+    audit_older = "Older";
+    /// A link back to the newest entries.
+    audit_newest = "Newest";
+    /// The heading where the audit does not answer.
+    audit_failed_title = "The activity cannot be read right now";
+    /// What to do then.
+    audit_failed_text = "The database of the audit does not answer, or does not let this server read. Try again in a moment; the log says more.";
+    /// A column.
+    when_label = "When";
+    /// A column.
+    what_label = "What";
+    /// A column.
+    outcome_label = "Outcome";
+    /// It was allowed.
+    outcome_allowed = "Allowed";
+    /// It was denied.
+    outcome_denied = "Denied";
+    /// The store failed.
+    outcome_failed = "Failed";
+    /// Why: no rule allows it.
+    reason_no_rule = "no rule allows it";
+    /// Why: a rule denies it. Its id follows.
+    reason_rule = "a rule denies it";
+    /// Why: the groups of the user are not known.
+    reason_groups = "the groups are not known";
+    /// Why: the token has fewer rights than the service asks for.
+    reason_scopes = "the token lacks scopes";
+    /// Why: there is no such service.
+    reason_tenant = "there is no such service";
+    /// Whose value it was, behind what was done. `{user}` is an id.
+    action_of = "of {user}";
+    /// A service or one of its tools was called, or was to be.
+    action_use = "Use";
+    /// A value was entered.
+    action_enter = "Entered a value";
+    /// A value was entered in place of another one.
+    action_replace = "Replaced a value";
+    /// A value was removed by its owner.
+    action_remove = "Removed a value";
+    /// A link was made that sets a value once.
+    action_make_link = "Made a link";
+    /// It was used.
+    action_use_link = "Used a link";
+    /// A value was removed by an administrator. `action_of` follows.
+    action_reset = "Reset a value";
+    /// Everything of a user was removed by an administrator. `action_of` follows.
+    action_remove_user = "Removed everything";
+    /// Somebody asked for the pages of administrators.
+    action_administer = "Administration";
+    /// Somebody signed in.
+    action_sign_in = "Signed in";
+    /// Somebody signed out.
+    action_sign_out = "Signed out";
     /// A stored value does not open.
     unreadable = "What is stored here cannot be read any more. Enter it again.";
 }

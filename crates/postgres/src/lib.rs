@@ -1,8 +1,8 @@
 //! Secrets, policy and audit in PostgreSQL: the store for many gateways side by side.
 //!
 //! [`PostgresVault`] keeps what [`bonafide_vault`] seals; it sees no key and no value. [`PostgresMapping`] is the
-//! database form of a policy, `group_tenant_mapping`. [`PostgresAudit`] writes decisions down. [`Postgres`] is the
-//! database that all three share. It needs Tokio, and PostgreSQL 11 or later.
+//! database form of a policy, `group_tenant_mapping`. [`PostgresAudit`] writes down what is decided and done, and
+//! [`PostgresTrail`] reads it. [`Postgres`] is the database that all of them share. It needs Tokio, and PostgreSQL 11 or later.
 //!
 //! # Quick start
 //!
@@ -37,8 +37,9 @@
 //!   on the connection that listens, within that time. While it does not, each read asks the database.
 //! * **Policy**: a change of the table, also with SQL, wakes the [`Reloader`](bonafide_policy::Reloader) of every
 //!   gateway. All rows are read in one statement: as of one moment, or not at all.
-//! * **Audit**: decisions that come together are one statement. While the database is away they wait, up to half a
-//!   minute and as long as the queue has room; each is written once, or counted as lost.
+//! * **Audit**: events that come together are one statement. While the database is away they wait, up to half a
+//!   minute and as long as the queue has room; each is written once, or counted as lost. What is too old is removed in
+//!   the background, by one gateway at a time ([`PostgresAudit::with_keep`]).
 //! * **Connections** are made when they are needed, at most [`DEFAULT_CONNECTIONS`], and replaced when they break.
 //!   After the server was away, the next use finds it. A read whose connection breaks is tried once more.
 //! * **Time limits**: [`DEFAULT_TIME_LIMIT`] for a connection, and the same for a statement, kept by the server
@@ -53,6 +54,8 @@
 //! GRANT SELECT ON bonafide.schema_version, bonafide.group_tenant_mapping TO gateway;
 //! GRANT SELECT, INSERT, UPDATE, DELETE ON bonafide.secrets TO gateway;
 //! GRANT INSERT ON bonafide.audit TO gateway;
+//! -- For administrators to see it, and for `keep` to remove what is too old:
+//! GRANT SELECT, DELETE ON bonafide.audit TO gateway;
 //! ```
 //!
 //! Listening takes a connection of its own and does not work through a pooler that hands connections from
@@ -88,7 +91,7 @@ mod tls;
 mod vault;
 
 pub use address::{Address, AddressError};
-pub use audit::PostgresAudit;
+pub use audit::{PostgresAudit, PostgresTrail};
 pub use error::OpenError;
 pub use hub::MAX_STALENESS;
 pub use mapping::PostgresMapping;

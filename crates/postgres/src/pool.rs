@@ -20,7 +20,7 @@ use tokio_postgres::{Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::{Address, Host};
-use crate::audit::PostgresAudit;
+use crate::audit::{PostgresAudit, PostgresTrail};
 use crate::error::OpenError;
 use crate::hub::{Hub, Listener};
 use crate::mapping::PostgresMapping;
@@ -141,7 +141,13 @@ impl Postgres {
         PostgresMapping::new(self.clone())
     }
 
-    /// The audit in this database.
+    /// The audit in this database, to read.
+    #[must_use]
+    pub fn trail(&self) -> PostgresTrail {
+        PostgresTrail::new(self.clone())
+    }
+
+    /// The audit in this database, to write.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
-//! Decisions, written down where the configuration says.
+//! What is decided and done, written down where the configuration says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bonafide_policy::{Audit, JsonLines, LogSink};
+use bonafide_policy::{Audit, AuditTrail, JsonLines, LogSink};
 use metrics::{Counter, counter, describe_counter};
 use tokio::time::sleep;
 
@@ -10,37 +11,46 @@ use crate::config::{AuditConfig, AuditSinkConfig};
 use crate::proxy::StartError;
 use crate::stores::Stores;
 
-/// How often lost decisions are counted.
+/// How often lost events are counted.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long the end of the program waits for decisions to be written down.
+/// How long the end of the program waits for events to be written down.
 const FLUSH: Duration = Duration::from_secs(5);
 
-pub(crate) fn start(config: &AuditConfig, stores: &mut Stores) -> Result<Audit, StartError> {
+/// Where it is written, and where it can be read again: in a database.
+pub(crate) fn start(
+    config: &AuditConfig,
+    stores: &mut Stores,
+) -> Result<(Audit, Option<Arc<dyn AuditTrail>>), StartError> {
     let builder = Audit::builder().with_queue(config.queue);
-    let builder = match &config.sink {
-        AuditSinkConfig::Off => builder,
-        AuditSinkConfig::Log => builder.with_sink(LogSink::new()),
+    let (builder, trail): (_, Option<Arc<dyn AuditTrail>>) = match &config.sink {
+        AuditSinkConfig::Off => (builder, None),
+        AuditSinkConfig::Log => (builder.with_sink(LogSink::new()), None),
         AuditSinkConfig::File(path) => {
-            builder.with_sink(JsonLines::open(path).map_err(StartError::Audit)?)
+            (builder.with_sink(JsonLines::open(path).map_err(StartError::Audit)?), None)
         }
         AuditSinkConfig::Postgres(address) => {
-            let database = stores.postgres(address.clone());
-            let sink = database.and_then(|database| database.audit());
-            builder.with_sink(sink.map_err(StartError::Postgres)?)
+            let database = stores.postgres(address.clone()).map_err(StartError::Postgres)?;
+            let sink = database.audit().map_err(StartError::Postgres)?;
+            let sink = match config.keep {
+                Some(keep) => sink.with_keep(keep),
+                None => sink,
+            };
+            (builder.with_sink(sink), Some(Arc::new(database.trail())))
         }
         AuditSinkConfig::Sqlite(path) => {
             let file = stores.sqlite(path).map_err(StartError::AuditStore)?;
-            builder.with_sink(match config.keep {
+            let sink = match config.keep {
                 Some(keep) => file.audit().with_keep(keep),
                 None => file.audit(),
-            })
+            };
+            (builder.with_sink(sink), Some(Arc::new(file.trail())))
         }
     };
-    builder.start().map_err(StartError::Audit)
+    Ok((builder.start().map_err(StartError::Audit)?, trail))
 }
 
-/// The counter of lost decisions, and what it says already.
+/// The counter of lost events, and what it says already.
 pub(crate) struct Lost {
     audit: Audit,
     counter: Counter,
@@ -49,7 +59,7 @@ pub(crate) struct Lost {
 
 impl Lost {
     pub(crate) fn new(audit: Audit) -> Self {
-        describe_counter!("bonafide_audit_lost_total", "Decisions that were not written down");
+        describe_counter!("bonafide_audit_lost_total", "Events that were not written down");
         Self { audit, counter: counter!("bonafide_audit_lost_total"), counted: 0 }
     }
 
@@ -64,18 +74,18 @@ impl Lost {
     fn count(&mut self) {
         let lost = self.audit.lost();
         if lost > self.counted {
-            let decisions = lost - self.counted;
-            tracing::error!(decisions, "decisions were not written down");
+            let events = lost - self.counted;
+            tracing::error!(events, "events were not written down");
             self.counted = lost;
         }
         self.counter.absolute(lost);
     }
 }
 
-/// Waits until what was decided is written down, but not for long.
+/// Waits until what was decided and done is written down, but not for long.
 pub(crate) async fn flush(audit: Audit) {
     let flushed = tokio::task::spawn_blocking(move || audit.flush(FLUSH)).await;
     if !flushed.is_ok_and(|flushed| flushed) {
-        tracing::error!("the last decisions were not written down");
+        tracing::error!("the last events were not written down");
     }
 }

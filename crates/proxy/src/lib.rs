@@ -66,13 +66,16 @@
 //! * `policy.store`: a PostgreSQL URL, or `sqlite:PATH`, a file with the table `group_tenant_mapping`, whose rows are rules besides those of the
 //!   file. It may be the file of the vault.
 //! * `audit`: `sink` (`off`, `log`, `file:PATH` with one JSON object a line, `sqlite:PATH`, the table `audit`, or a PostgreSQL URL, the table `bonafide.audit`), `queue` (how
-//!   many decisions may wait for the sink; 8192), `keep` (how long SQLite keeps them, such as `90d`; for ever).
+//!   many events may wait for the sink; 8192), `keep` (how long a database keeps them, such as `90d`; for ever). Decisions, what users enter and
+//!   remove, and what administrators do. What is in a database, administrators see in the portal.
 //! * `tenants.NAME.check`: `true` to try new values with a call that changes nothing before they are stored.
-//! * `portal.administrators`: `roles`, `groups`, `users`; all that are given must hold. They see who has stored what, and may
-//!   remove it.
+//! * `portal.administrators`: `roles`, `groups`, `users`; all that are given must hold. They see who has stored what, may
+//!   remove it, and see the audit.
 //! * `portal`: `client_id` and, for a confidential client, `client_secret` (`env:NAME`); `issuer` if there are several;
 //!   `scopes` (`["profile", "email"]`; `openid` always), `resource` (RFC 8707: asks for an access token for the gateway,
-//!   so that the pages decide on the very same claims), `idle` (`30m`), `session` (`8h`). Register
+//!   so that the pages decide on the very same claims), `idle` (`30m`), `session` (`8h`),
+//!   `trusted_proxies` (addresses or networks in front of the proxy whose `X-Forwarded-For` is believed when sign-ins are
+//!   counted by address; none). Register
 //!   `{public_url}/connections/-/callback` as redirect URI, and `{public_url}/connections` for after sign-out. Without
 //!   this section, the pages only say how to use the API.
 //!

@@ -117,7 +117,7 @@ impl Proxy {
         };
         let mut stores = Stores::default();
         let secrets = vault.open_in(&mut stores)?;
-        let audit = audit::start(&audit, &mut stores)?;
+        let (audit, trail) = audit::start(&audit, &mut stores)?;
         let store = match &policy.store {
             Some(store) => Some(policy::open(store, &mut stores)? as Arc<dyn PolicyStore>),
             None => None,
@@ -138,9 +138,15 @@ impl Proxy {
         .map_err(StartError::Gateway)?;
         let portal = Portal::new(authenticator, directory.clone(), secrets.clone(), public_url)
             .with_hosts(hosts)
+            .with_audit(audit.clone())
             .with_check(CredentialCheck::new().map_err(StartError::Check)?);
+        let portal = match trail {
+            Some(trail) => portal.with_audit_trail(trail),
+            None => portal,
+        };
         let portal = match pages {
-            Some(PortalConfig { sign_in, administrators }) => {
+            Some(PortalConfig { sign_in, administrators, trusted_proxies }) => {
+                let portal = portal.with_trusted_proxies(trusted_proxies);
                 let portal = portal.with_sign_in(sign_in).map_err(StartError::Portal)?;
                 match administrators {
                     Some(rule) => {

@@ -228,7 +228,7 @@ fn each_problem_names_line_and_key_and_what_to_write() {
             "[audit]\nsink=\"log\"\nkeep=\"1d\"\n[policy]\n",
             25,
             "audit.keep",
-            "SQLite file",
+            "in a database",
         ),
         ("[policy]\n", "[audit]\nsink=\"log\"\nqueue=0\n[policy]\n", 23, "audit", "at least 1"),
         ("[policy]\n", "[audit]\nsink=\"log\"\nqeue=1\n[policy]\n", 25, "audit.qeue", "`queue`"),

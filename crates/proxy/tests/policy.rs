@@ -269,6 +269,37 @@ async fn decisions_are_in_the_audit_when_the_proxy_ends() {
     assert_eq!(rows, [("alice".into(), "one-a".into(), "denied".into(), "r-1".into())]);
 }
 
+/// What the API of the portal changes stands beside what the gateway decides.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_user_stores_is_in_the_same_audit() {
+    use bonafide_policy::{AuditQuery, AuditTrail as _};
+    let idp = IdentityProvider::start().await;
+    let world = World::new(idp.issuer());
+    let proxy = world.start().await;
+    let alice = idp.user("alice").with_audience("api://bonafide").with_groups(["dev"]);
+    let body = "{\"value\":\"canary\"}";
+    let request = format!(
+        "PUT /api/tenants/one-a/variables/NOTHING HTTP/1.1\r\nhost: 127.0.0.1:1\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        alice.token(),
+        body.len()
+    );
+    let answer = {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = tokio::net::TcpStream::connect(proxy.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    proxy.stop().await;
+    let file = bonafide_sqlite::SqliteFile::open(world.files.path().join("bonafide.db")).unwrap();
+    let page = file.trail().recent(&AuditQuery::newest(10)).await.unwrap();
+    let found: Vec<_> = page.entries.iter().map(|it| (&*it.subject, &*it.outcome)).collect();
+    assert_eq!(found, [("alice", "denied")]);
+}
+
 fn audit(path: &Path) -> Vec<(String, String, String, String)> {
     let file = rusqlite::Connection::open(path).unwrap();
     let mut rows =

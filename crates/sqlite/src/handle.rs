@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bonafide_vault::ReadCache;
 
-use crate::audit::SqliteAudit;
+use crate::audit::{SqliteAudit, SqliteTrail};
 use crate::file;
 use crate::freshness::Freshness;
 use crate::mapping::SqliteMapping;
@@ -93,10 +93,16 @@ impl SqliteFile {
         SqliteMapping::new(self.clone())
     }
 
-    /// The audit in it.
+    /// The audit in it, to write.
     #[must_use]
     pub fn audit(&self) -> SqliteAudit {
         SqliteAudit::new(self.clone())
+    }
+
+    /// The audit in it, to read.
+    #[must_use]
+    pub fn trail(&self) -> SqliteTrail {
+        SqliteTrail::new(self.clone())
     }
 
     pub(crate) fn opened(&self) -> &Opened {

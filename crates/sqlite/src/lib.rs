@@ -2,7 +2,8 @@
 //!
 //! [`SqliteVault`] keeps what [`bonafide_vault`] seals; it sees no key and no value, and works on any executor.
 //! [`SqliteMapping`] is the database form of a policy, `group_tenant_mapping`; it needs Tokio's clock.
-//! [`SqliteAudit`] writes decisions down. [`SqliteFile`] is the file that all three share. SQLite is built in.
+//! [`SqliteAudit`] writes down what is decided and done, and [`SqliteTrail`] reads it. [`SqliteFile`] is the file that all
+//! of them share. SQLite is built in.
 //!
 //! # Quick start
 //!
@@ -42,7 +43,8 @@
 //!   costs about as much as everything else in a warm read, which is why it is not asked each time.
 //! * **Policy**: anybody who may write to the file may change the table with SQL. A change is noticed within
 //!   [a quarter of a second](SqliteMapping::with_interval), and read as a whole or not at all.
-//! * **Audit**: decisions that come together are one transaction, on a thread that no decision waits for.
+//! * **Audit**: events that come together are one transaction, on a thread that no decision waits for. Reading them
+//!   begins at the newest, and looks at a bounded number of rows.
 //! * **Opening** refuses a file of another application before anything in it is changed, a file of a newer
 //!   version, and a damaged one (`PRAGMA quick_check`), and brings an older one up to date in one
 //!   transaction.
@@ -71,7 +73,7 @@ mod schema;
 mod vault;
 mod writer;
 
-pub use audit::SqliteAudit;
+pub use audit::{SqliteAudit, SqliteTrail};
 pub use handle::SqliteFile;
 pub use mapping::SqliteMapping;
 pub use open::OpenError;

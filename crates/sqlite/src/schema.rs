@@ -60,6 +60,13 @@ const MIGRATIONS: &[&str] = &[
         request_id TEXT
     ) STRICT;
     CREATE INDEX audit_at ON audit (at);",
+    // What users do besides calling: what they enter and remove, and what administrators do to them. `tenant` stays
+    // as it is, which costs no copy of the table: empty where there is none.
+    "ALTER TABLE audit ADD COLUMN action TEXT NOT NULL DEFAULT 'use';
+     ALTER TABLE audit ADD COLUMN variable TEXT;
+     ALTER TABLE audit ADD COLUMN owner_issuer TEXT;
+     ALTER TABLE audit ADD COLUMN owner_directory TEXT;
+     ALTER TABLE audit ADD COLUMN owner_subject TEXT;",
 ];
 
 /// Refuses a file that belongs to something else, before anything in it is changed.

@@ -143,12 +143,12 @@ fn refuses_a_file_from_the_future() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bonafide.db");
     drop(SqliteVault::open(&path).unwrap());
-    for version in [5, 1_000_000, -1] {
+    for version in [6, 1_000_000, -1] {
         let file = Connection::open(&path).unwrap();
         file.pragma_update(None, "user_version", version).unwrap();
         drop(file);
         let error = SqliteVault::open(&path).unwrap_err();
-        assert!(matches!(error, OpenError::Newer { known: 4, .. }), "{version}: {error:?}");
+        assert!(matches!(error, OpenError::Newer { known: 5, .. }), "{version}: {error:?}");
     }
 }
 

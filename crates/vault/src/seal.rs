@@ -110,6 +110,13 @@ impl Sealer {
         }
     }
 
+    /// Whether values are sealed:
+    /// [`dangerous_without_sealing`](crate::SecretStore::dangerous_without_sealing) makes a store that does not.
+    #[must_use]
+    pub fn is_sealing(&self) -> bool {
+        self.seals
+    }
+
     /// The keys in use.
     #[must_use]
     pub fn keyring(&self) -> &Keyring {

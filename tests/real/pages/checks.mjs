@@ -219,6 +219,49 @@ const checks = {
       { colorScheme: 'dark' },
     ),
 
+  'an administrator sees who did what, resets a value, and everybody else finds nothing there': async () => {
+    // The demonstration has no administrators.
+    if (PROVIDER === 'demo') return;
+    await as('alice', async (page) => {
+      await save(page, GOOD);
+      const response = await page.goto(`${ORIGIN}/connections/-/audit`);
+      assert.equal(response.status(), 404);
+    });
+    const look = async (page, path, name) => {
+      await page.goto(ORIGIN + path);
+      await accessible(page, name);
+      await fits(page, name);
+    };
+    const paths = ['users', 'audit', 'audit?user=alice', 'audit?user=nobody'].map((path) => `/connections/-/${path}`);
+    await as('root', async (page) => {
+      for (const path of paths) await look(page, path, path);
+      await page.goto(`${ORIGIN}/connections/-/users`);
+      await page.getByRole('link', { name: 'alice', exact: true }).click();
+      await accessible(page, 'user');
+      await page.getByRole('button', { name: /^Reset/ }).first().click();
+      await page.getByRole('link', { name: 'Activity' }).click();
+      // The audit is written behind what is done.
+      for (let tries = 0; tries < 50; tries += 1) {
+        if ((await page.textContent('main')).includes('Reset a value of alice')) break;
+        await page.waitForTimeout(100);
+        await page.reload();
+      }
+      const rows = page.getByRole('row');
+      assert.match(await rows.nth(1).textContent(), /root.*Reset a value of alice.*notes \/ NOTES_KEY.*Allowed/s);
+      assert.ok((await rows.allTextContents()).some((row) => /alice.*(Entered|Replaced) a value/s.test(row)));
+      assert.ok(!(await page.content()).includes(GOOD), 'a value is shown');
+      await page.getByLabel('User, by the id of the issuer').fill('root');
+      await page.getByLabel('Service').selectOption('notes');
+      await page.keyboard.press('Enter');
+      await page.getByRole('button', { name: 'Show' }).click();
+      await page.waitForURL(/user=root&tenant=notes/);
+      assert.equal(await page.getByRole('row').count(), 2);
+    });
+    const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, javaScriptEnabled: true };
+    await as('root', async (page) => look(page, '/connections/-/audit', 'activity on a phone'), phone);
+    await as('root', async (page) => look(page, '/connections/-/audit', 'activity in the dark'), { colorScheme: 'dark' });
+  },
+
   'a page is small and comes from here': () =>
     as('alice', async (page) => {
       const requests = [];

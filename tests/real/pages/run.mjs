@@ -90,11 +90,16 @@ pattern = "^ghp_[A-Za-z0-9]{36,}$"
 id = "team"
 groups = ["/teams/notes"]
 tenants = ["notes"]
+[audit]
+sink = "sqlite:bonafide.db"
+keep = "90d"
 [portal]
 client_id = "portal"
 client_secret = "env:CLIENT_SECRET"
 resource = "${env.RESOURCE}"
 ${limits}
+[portal.administrators]
+groups = ["/teams/admins"]
 `,
   );
   await start(PROXY, ['serve', '--config', file], /listening on (.*)/, env);

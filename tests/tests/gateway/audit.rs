@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bonafide_mcp::{Limits, TenantScopes};
-use bonafide_policy::{Audit, AuditError, AuditSink, Decision, JsonLines};
+use bonafide_policy::{Audit, AuditError, AuditEvent, AuditSink, JsonLines};
 use bonafide_tests::{CANARY, RawBackend, World, call};
 use bonafide_tower::RequiredScopes;
 use reqwest::{Method, StatusCode};
@@ -35,8 +35,9 @@ fn event(subject: &str, tenant: &str, tool: Value, rules: Value, reason: Value, 
     let outcome = if reason.is_null() { "allowed" } else { "denied" };
     json!({
         "issuer": "https://idp.example", "directory": null, "subject": subject, "username": subject,
-        "tenant": tenant, "tool": tool, "outcome": outcome, "reason": reason, "rules": rules,
-        "request_id": id,
+        "action": "use", "tenant": tenant, "tool": tool, "variable": null,
+        "owner_issuer": null, "owner_directory": null, "owner_subject": null,
+        "outcome": outcome, "reason": reason, "rules": rules, "request_id": id,
     })
 }
 
@@ -136,7 +137,7 @@ async fn a_request_without_a_name_gets_one_that_the_backend_sees_too() {
 struct Stuck(Mutex<Receiver<()>>);
 
 impl AuditSink for Stuck {
-    fn write(&mut self, _: &[Arc<Decision>]) -> Result<(), AuditError> {
+    fn write(&mut self, _: &[Arc<AuditEvent>]) -> Result<(), AuditError> {
         let _ = self.0.lock().unwrap().recv();
         Ok(())
     }

@@ -1,8 +1,12 @@
 //! What is found at the first connection: the tables, or a reason not to go on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bonafide_policy::{Mapping, MappingStore, PolicyStore};
+use bonafide_policy::{
+    Action, Audit, AuditEvent, AuditQuery, AuditTrail, Mapping, MappingStore, PolicyStore,
+    TrailError,
+};
 use bonafide_postgres::{MAX_KEY_LEN, OpenError, Postgres};
 use bonafide_vault::{Owner, StoreError, Vault};
 use secrecy::SecretString;
@@ -148,6 +152,19 @@ pub(crate) async fn needs_no_right_to_change_tables_that_are_up_to_date(server: 
     sql.batch_execute(&grants).await.unwrap();
     let address = address(&mine).with_password(SecretString::from("canary"));
     let gateway = Postgres::new(address).unwrap();
+    // It writes the audit, and neither reads nor changes what it wrote.
+    let audit = Audit::builder()
+        .with_sink(gateway.audit().unwrap().with_keep(Duration::ZERO))
+        .start()
+        .unwrap();
+    let user = bonafide_testkit::Issuer::new("https://idp.example").user("alice").verified();
+    audit.record(AuditEvent::new(Action::SignIn, &user, std::time::SystemTime::now()));
+    assert!(tokio::task::block_in_place(|| audit.flush(Duration::from_secs(20))));
+    assert_eq!(audit.lost(), 0);
+    let read = gateway.trail().recent(&AuditQuery::newest(1)).await;
+    assert!(matches!(read, Err(TrailError::Store(_))), "{read:?}");
+    let rows: i64 = sql.query_one("SELECT count(*) FROM bonafide.audit", &[]).await.unwrap().get(0);
+    assert_eq!(rows, 1);
     assert!(gateway.mapping().load().await.unwrap().is_empty());
     let refused = gateway.mapping().add(vec![Mapping::allow("dev", "github")]).await;
     assert!(refused.is_err(), "a gateway can change the policy");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-use bonafide_policy::{Audit, Decision, Denial, Permit};
+use bonafide_policy::{Audit, AuditEvent, Denial, Permit};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 
@@ -64,27 +64,27 @@ impl Trail {
             return;
         }
         let now = SystemTime::now();
-        let decision = match tool.map(|tool| permit.tool(tool)) {
-            None => Decision::permitted(permit, now),
-            Some(Ok(tool)) => Decision::tool_permitted(&tool, now),
-            Some(Err(denial)) => Decision::denied(&denial, now),
+        let event = match tool.map(|tool| permit.tool(tool)) {
+            None => AuditEvent::permitted(permit, now),
+            Some(Ok(tool)) => AuditEvent::tool_permitted(&tool, now),
+            Some(Err(denial)) => AuditEvent::denied(&denial, now),
         };
-        self.record(decision, request);
+        self.record(event, request);
     }
 
     /// The user may not use the tenant, or the tool that the denial is about.
     pub(super) fn denied(&self, denial: &Denial, request: &Extensions) {
         if self.audit.is_some() {
-            self.record(Decision::denied(denial, SystemTime::now()), request);
+            self.record(AuditEvent::denied(denial, SystemTime::now()), request);
         }
     }
 
-    fn record(&self, decision: Decision, request: &Extensions) {
+    fn record(&self, event: AuditEvent, request: &Extensions) {
         let Some(audit) = &self.audit else { return };
         let id = request.get::<RequestId>().and_then(|RequestId(id)| id.to_str().ok());
         audit.record(match id {
-            Some(id) => decision.with_request_id(id),
-            None => decision,
+            Some(id) => event.with_request_id(id),
+            None => event,
         });
     }
 }

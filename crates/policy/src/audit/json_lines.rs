@@ -1,4 +1,4 @@
-//! Decisions in a file, one JSON object a line.
+//! Events in a file, one JSON object a line.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{AuditError, AuditSink, Decision};
+use super::{AuditError, AuditEvent, AuditSink};
 
 /// The size at which a file is put aside unless told otherwise: 64 MiB.
 const MAX_BYTES: u64 = 64 << 20;
@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 64 << 20;
 /// How many old files are kept unless told otherwise.
 const KEEP: u32 = 8;
 
-/// A file of decisions, one JSON object a line. It is only ever appended to, and made readable by its owner
+/// A file of events, one JSON object a line. It is only ever appended to, and made readable by its owner
 /// only. One process writes to it.
 ///
 /// A file that is full becomes `name.1`, the one before `name.2`, and so on; the oldest is removed. A file that
@@ -133,11 +133,11 @@ fn failed(doing: &'static str, source: io::Error) -> AuditError {
 }
 
 impl AuditSink for JsonLines {
-    fn write(&mut self, decisions: &[Arc<Decision>]) -> Result<(), AuditError> {
-        let mut lines = Vec::with_capacity(decisions.len().saturating_mul(256));
-        for decision in decisions {
-            serde_json::to_writer(&mut lines, &**decision)
-                .map_err(|error| failed("writing a decision as JSON", error.into()))?;
+    fn write(&mut self, events: &[Arc<AuditEvent>]) -> Result<(), AuditError> {
+        let mut lines = Vec::with_capacity(events.len().saturating_mul(256));
+        for event in events {
+            serde_json::to_writer(&mut lines, &**event)
+                .map_err(|error| failed("writing an event as JSON", error.into()))?;
             lines.push(b'\n');
         }
         self.append(&lines).map_err(|source| failed("writing to the audit file", source))

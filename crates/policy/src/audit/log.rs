@@ -1,8 +1,8 @@
-//! Decisions in the program's own log.
+//! Events in the program's own log.
 
-use super::{AuditError, AuditSink, Decision};
+use super::{AuditError, AuditEvent, AuditSink};
 
-/// Writes decisions to `tracing`, with target `bonafide::audit` and level `INFO`.
+/// Writes events to `tracing`, with target `bonafide::audit` and level `INFO`.
 ///
 /// # Security
 ///
@@ -20,23 +20,27 @@ impl LogSink {
 }
 
 impl AuditSink for LogSink {
-    fn write(&mut self, decisions: &[std::sync::Arc<Decision>]) -> Result<(), AuditError> {
-        for decision in decisions {
-            let [issuer, directory, subject] = decision.user.parts();
+    fn write(&mut self, events: &[std::sync::Arc<AuditEvent>]) -> Result<(), AuditError> {
+        for event in events {
+            let [issuer, directory, subject] = event.user().parts();
+            let owner = event.owner().map(|owner| owner.subject().as_str());
             tracing::info!(
                 target: "bonafide::audit",
                 issuer,
                 directory,
                 // Quoted and escaped: what an issuer lets people be called must not break a line.
                 subject = ?subject,
-                username = ?decision.username(),
-                tenant = %decision.tenant,
-                tool = ?decision.tool(),
-                outcome = decision.outcome.as_str(),
-                reason = decision.outcome.reason(),
-                rules = ?decision.rules,
-                request_id = ?decision.request_id(),
-                "decision"
+                username = ?event.username(),
+                action = event.action().as_str(),
+                tenant = event.tenant().map(|tenant| tenant.as_str()),
+                tool = ?event.tool(),
+                variable = ?event.variable(),
+                owner = ?owner,
+                outcome = event.outcome().as_str(),
+                reason = event.outcome().reason(),
+                rules = ?event.rules(),
+                request_id = ?event.request_id(),
+                "event"
             );
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Between decisions and those who write them down.
+//! Between events and those who write them down.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,28 +7,28 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Decision;
+use super::AuditEvent;
 
-/// How many decisions may wait for a sink unless told otherwise.
+/// How many events may wait for a sink unless told otherwise.
 const QUEUE: usize = 8192;
 
-/// How many decisions a sink gets at once at most.
+/// How many events a sink gets at once at most.
 const BATCH: usize = 256;
 
 /// How often [`Audit::flush`] looks whether all is written.
 const POLL: Duration = Duration::from_millis(2);
 
-/// Writes decisions somewhere. Has a thread of its own, and may take its time.
+/// Writes events somewhere. Has a thread of its own, and may take its time.
 pub trait AuditSink: fmt::Debug + Send + 'static {
-    /// Writes these decisions, oldest first.
+    /// Writes these events, oldest first.
     ///
     /// # Errors
     ///
     /// An [`AuditError`] if they could not all be written. They are counted as lost and not tried again.
-    fn write(&mut self, decisions: &[Arc<Decision>]) -> Result<(), AuditError>;
+    fn write(&mut self, events: &[Arc<AuditEvent>]) -> Result<(), AuditError>;
 }
 
-/// Why decisions could not be written down.
+/// Why events could not be written down.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
@@ -46,9 +46,9 @@ pub enum AuditError {
     Sink(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Takes decisions and hands them to the sinks, without ever waiting for one.
+/// Takes events and hands them to the sinks, without ever waiting for one.
 ///
-/// Each sink has a queue and a thread of its own, so that a slow one delays neither decisions nor the other
+/// Each sink has a queue and a thread of its own, so that a slow one delays neither events nor the other
 /// sinks. What does not fit into a queue is lost to that sink, and counted. Cloning costs a reference count;
 /// when the last clone is dropped, the sinks write what they have, and end. Call [`flush`](Self::flush) first
 /// to wait for that.
@@ -58,7 +58,7 @@ pub struct Audit {
 }
 
 struct Queue {
-    decisions: SyncSender<Arc<Decision>>,
+    events: SyncSender<Arc<AuditEvent>>,
     counts: Arc<Counts>,
 }
 
@@ -81,20 +81,20 @@ impl Audit {
         !self.queues.is_empty()
     }
 
-    /// Writes a decision down, soon. Never waits.
-    pub fn record(&self, decision: Decision) {
-        let decision = Arc::new(decision);
+    /// Writes an event down, soon. Never waits.
+    pub fn record(&self, event: AuditEvent) {
+        let event = Arc::new(event);
         for queue in &*self.queues {
             // Counted before it is sent, or the sink might be done with it first.
             queue.counts.taken.fetch_add(1, Ordering::Relaxed);
-            if queue.decisions.try_send(Arc::clone(&decision)).is_err() {
+            if queue.events.try_send(Arc::clone(&event)).is_err() {
                 queue.counts.lost.fetch_add(1, Ordering::Relaxed);
                 queue.counts.done.fetch_add(1, Ordering::Release);
             }
         }
     }
 
-    /// How many decisions some sink did not write down, because it was too slow or failed.
+    /// How many events some sink did not write down, because it was too slow or failed.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.queues.iter().map(|queue| queue.counts.lost.load(Ordering::Relaxed)).sum()
@@ -134,7 +134,7 @@ impl AuditBuilder {
         self
     }
 
-    /// How many decisions may wait for each sink. 8192 by default, at least one.
+    /// How many events may wait for each sink. 8192 by default, at least one.
     pub fn with_queue(self, queue: usize) -> Self {
         Self { queue: queue.max(1), ..self }
     }
@@ -154,21 +154,21 @@ impl AuditBuilder {
             thread
                 .spawn(move || drain(sink, &receiver, &theirs))
                 .map_err(|source| AuditError::Io { doing: "starting a thread", source })?;
-            Ok(Queue { decisions: sender, counts })
+            Ok(Queue { events: sender, counts })
         });
         Ok(Audit { queues: queues.collect::<Result<_, AuditError>>()? })
     }
 }
 
-fn drain(mut sink: Box<dyn AuditSink>, decisions: &Receiver<Arc<Decision>>, counts: &Counts) {
+fn drain(mut sink: Box<dyn AuditSink>, events: &Receiver<Arc<AuditEvent>>, counts: &Counts) {
     let mut batch = Vec::with_capacity(BATCH);
-    while let Ok(first) = decisions.recv() {
+    while let Ok(first) = events.recv() {
         batch.push(first);
-        batch.extend(decisions.try_iter().take(BATCH - 1));
+        batch.extend(events.try_iter().take(BATCH - 1));
         let written = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         if let Err(error) = sink.write(&batch) {
             counts.lost.fetch_add(written, Ordering::Relaxed);
-            tracing::error!(%error, source = error.source_text(), decisions = written, "audit events lost");
+            tracing::error!(%error, source = error.source_text(), events = written, "audit events lost");
         }
         counts.done.fetch_add(written, Ordering::Release);
         batch.clear();

@@ -9,9 +9,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
+use bonafide_policy::Action;
+use bonafide_tower::Peer;
 
 use super::form::Form;
-use super::{issuer_name, message, problem};
+use super::{issuer_name, message, problem, with_causes};
 use crate::portal::{Browser, Shared};
 use crate::sealed::random;
 use crate::session::{Record, Visitor, drop_session, keep};
@@ -26,9 +28,14 @@ const BROWSER_TIME: u64 = 60 * 60;
 pub(crate) async fn sign_in(
     State(shared): State<Arc<Shared>>,
     Extension(browser): Extension<Arc<Browser>>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
+    let peer = peer.map(|Extension(peer)| peer);
+    if browser.strangers.count(peer, &headers).is_err() {
+        return failed(&shared, &browser, &SignInError::TooOften);
+    }
     let query = query.unwrap_or_default();
     let to = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "to");
     let to = to.map(|(_, to)| to.into_owned());
@@ -63,10 +70,12 @@ async fn begin(
 pub(crate) async fn callback(
     State(shared): State<Arc<Shared>>,
     Extension(browser): Extension<Arc<Browser>>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    match complete(&shared, &browser, &headers, query.as_deref().unwrap_or_default()).await {
+    let (peer, query) = (peer.map(|Extension(peer)| peer), query.unwrap_or_default());
+    match complete(&shared, &browser, peer, &headers, &query).await {
         Ok(response) => response,
         Err(error) => failed(&shared, &browser, &error),
     }
@@ -75,20 +84,25 @@ pub(crate) async fn callback(
 async fn complete(
     shared: &Shared,
     browser: &Browser,
+    peer: Option<Peer>,
     headers: &HeaderMap,
     query: &str,
 ) -> Result<Response, SignInError> {
+    browser.strangers.count(peer, headers).map_err(|_| SignInError::TooOften)?;
     let answer = Answer::read(query)?;
     let bound = bound(browser, headers).ok_or(SignInError::State)?;
     let state = answer.state.as_deref().unwrap_or_default();
     let pending = Pending::open(&browser.seals, state, &bound, shared.now());
     let pending = pending.ok_or(SignInError::State)?;
-    let time = shared.clock.now();
-    let asked = browser.sign_in.complete(answer, &pending, &shared.redirect_uri(), time).await?;
+    // Nobody gets further than this without the cookie of the browser that began it, so the issuer hears of no one else.
+    let _place = browser.strangers.enter(peer, headers).map_err(|_| SignInError::TooOften)?;
+    let (time, back) = (shared.clock.now(), shared.redirect_uri());
+    let asked = browser.sign_in.complete(answer, &pending, &browser.answered, &back, time).await?;
     let record = Record::new(asked.evidence, asked.token, crate::state::unix_seconds(time))?;
     let mut response = see_other(&pending.to);
     keep(browser, &record, headers, response.headers_mut())?;
     tracing::info!(user = ?asked.user, evidence = ?asked.evidence, "signed a user in");
+    shared.record(shared.event(Action::SignIn, &asked.user));
     Ok(response)
 }
 
@@ -104,6 +118,10 @@ pub(crate) async fn sign_out(
         && let Err(page) = Form::read(&shared, &browser, session, &headers, &body)
     {
         return *page;
+    }
+    if let Visitor::User(session) = &visitor {
+        session.sign_out(&browser, shared.now());
+        shared.record(shared.event(Action::SignOut, &session.user));
     }
     let mut response = signed_out(&shared, &browser).await;
     drop_session(&browser, &headers, response.headers_mut());
@@ -135,18 +153,13 @@ fn failed(shared: &Shared, browser: &Browser, error: &SignInError) -> Response {
     let (status, text) = match error {
         _ if error.is_passing() => (StatusCode::SERVICE_UNAVAILABLE, &t.sign_in_unavailable),
         SignInError::State => (StatusCode::BAD_REQUEST, &t.sign_in_stale),
+        SignInError::TooOften => (StatusCode::TOO_MANY_REQUESTS, &t.sign_in_too_often),
         SignInError::Denied("access_denied") => (StatusCode::FORBIDDEN, &t.sign_in_denied),
         SignInError::TooLong => (StatusCode::BAD_REQUEST, &t.sign_in_too_long),
         _ => (StatusCode::BAD_REQUEST, &t.sign_in_refused),
     };
     let text = fill(text, &[("issuer", &issuer_name(browser))]);
     problem(shared, browser, None, status, &t.sign_in_failed_title, text)
-}
-
-/// An error and what caused it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn bound(browser: &Browser, headers: &HeaderMap) -> Option<[u8; 16]> {

@@ -25,6 +25,7 @@ use crate::portal::{Browser, Shared};
 use crate::session::{Session, Visitor};
 use crate::state::{Connection, Field};
 use crate::texts::fill;
+use crate::trail;
 
 #[derive(Template)]
 #[template(path = "connection.html")]
@@ -96,6 +97,7 @@ pub(super) fn permit<'d>(
     directory.policy().permit(&session.user, tenant.id()).map(|permit| (tenant, permit)).map_err(
         |denial| {
             tracing::info!(tenant = tenant.id().as_str(), %denial, "denied a page");
+            shared.record_denial(&denial);
             let text = match denial.kind() {
                 DenialKind::GroupsUnknown(_) => &t.denied_groups,
                 DenialKind::DeniedBy(_) => &t.denied_by_rule,
@@ -175,7 +177,7 @@ async fn check_link(
         }
     }
     let Some(token) = token("l") else { return Ok(None) };
-    match browser.seals.once.open(&shared.secrets, permit, &token, now).await {
+    match browser.seals.once.open(&shared.used_links, &shared.secrets, permit, &token, now).await {
         Ok(Ok(link)) => Ok(Some((token, link))),
         Ok(Err(Stale::OtherUser)) => Err(Box::new(somebody_elses(shared, browser, session))),
         Ok(Err(Stale::Link)) => Err(Box::new(stale(shared, browser, session))),
@@ -266,29 +268,44 @@ pub(crate) async fn save(
             return page(&shared, &browser, session, &connection, &outcome);
         }
     };
-    let mut once = link.map(|(_, link)| link);
-    let vault = shared.secrets.open(&permit);
-    for (field, change) in changes {
-        let (tenant, name) = (permit.tenant().as_str(), field.name.as_str());
-        let stored = match change {
-            Change::Write(value) if let Some(link) = once.take() => {
-                let now = shared.clock.now();
-                match link.write(&shared.secrets, &permit, field.name, &value, now).await {
-                    Ok(true) => Ok(()),
-                    Ok(false) => return stale(&shared, &browser, session),
-                    Err(error) => Err(error),
-                }
-            }
-            Change::Write(value) => vault.write(field.name, value).await,
-            Change::Remove => vault.remove(field.name).await.map(drop),
-        };
-        if let Err(error) = stored {
-            return vault_failed(&shared, &browser, session, &error);
-        }
-        tracing::info!(tenant, name, "changed a variable");
+    let link = link.map(|(_, link)| link);
+    match make(&shared, &permit, changes, link).await {
+        Ok(true) => {}
+        Ok(false) => return stale(&shared, &browser, session),
+        Err(error) => return vault_failed(&shared, &browser, session, &error),
     }
     let done = if accepted { "checked" } else { "saved" };
     Redirect::to(&format!("/connections/{}?{done}", permit.tenant().as_str())).into_response()
+}
+
+/// Makes the changes of a form and writes them down: all new values at once, by a link only as long as it is good. Says
+/// whether it was.
+async fn make(
+    shared: &Shared,
+    permit: &Permit,
+    changes: Vec<(&Field<'_>, Change)>,
+    link: Option<OnceLink>,
+) -> Result<bool, VaultError> {
+    let mut written = Vec::with_capacity(changes.len());
+    let mut removed = Vec::new();
+    for (field, change) in &changes {
+        match change {
+            Change::Write(value) => written.push((field.name, value)),
+            Change::Remove => removed.push(field.name),
+        }
+    }
+    match (link, written.first()) {
+        (Some(link), Some((name, value))) => {
+            if !trail::store_by_link(shared, permit, link, name, value).await? {
+                return Ok(false);
+            }
+        }
+        _ => trail::store(shared, permit, &written).await?,
+    }
+    for name in removed {
+        trail::remove(shared, permit, name).await?;
+    }
+    Ok(true)
 }
 
 /// What a backend said about new values.

@@ -1,6 +1,7 @@
 //! The pages.
 
 mod account;
+mod audit;
 mod connection;
 mod date;
 mod form;
@@ -14,6 +15,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 
 pub(crate) use account::{callback, sign_in, sign_out, sign_out_without_form};
+pub(crate) use audit::audit;
 pub(crate) use connection::{save, show};
 pub(crate) use overview::overview;
 pub(crate) use remove::{ask, remove};
@@ -90,6 +92,12 @@ fn called(session: &Session) -> String {
     let user = &session.user;
     let name = user.name().or(user.username()).or(user.email());
     name.unwrap_or_else(|| user.subject().as_str()).to_owned()
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The host of the issuer, as people know it.

@@ -18,6 +18,7 @@ use super::{Frame, page_with, problem, stranger};
 use crate::portal::{Browser, Shared};
 use crate::session::Visitor;
 use crate::texts::fill;
+use crate::trail;
 
 #[derive(Template)]
 #[template(path = "remove.html")]
@@ -84,10 +85,9 @@ pub(crate) async fn remove(
         let (status, text) = (StatusCode::NOT_FOUND, t.not_found_text.clone().into_owned());
         return problem(&shared, &browser, Some(session), status, &t.not_found_title, text);
     };
-    if let Err(error) = shared.secrets.open(&permit).remove(name).await {
+    if let Err(error) = trail::remove(&shared, &permit, name).await {
         return vault_failed(&shared, &browser, session, &error);
     }
-    tracing::info!(tenant = permit.tenant().as_str(), name = name.as_str(), "removed a variable");
     Redirect::to(&format!("/connections/{}?removed", permit.tenant().as_str())).into_response()
 }
 

@@ -10,7 +10,8 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use bonafide_claims::UserId;
-use bonafide_vault::{Owner, Record, SecretId, StoreError};
+use bonafide_policy::{Action, Outcome};
+use bonafide_vault::{Owner, Record, SecretId, SecretName, StoreError};
 use secrecy::ExposeSecret as _;
 use url::form_urlencoded;
 
@@ -20,6 +21,7 @@ use super::{Frame, page_with, problem, stranger};
 use crate::portal::{Browser, Shared};
 use crate::session::{Session, Visitor};
 use crate::texts::fill;
+use crate::trail;
 
 /// How many rows are read for one page.
 const ROWS: usize = 500;
@@ -48,6 +50,8 @@ struct UserPage<'a> {
     directory: String,
     subject: String,
     rows: Vec<Row>,
+    /// The query that shows what this user did.
+    activity: String,
     done: bool,
 }
 
@@ -58,7 +62,7 @@ struct Row {
 }
 
 /// The session, if it is an administrator's. Others are told that there is nothing here.
-fn administrator<'v>(
+pub(super) fn administrator<'v>(
     shared: &Shared,
     browser: &Browser,
     visitor: &'v Visitor,
@@ -67,14 +71,15 @@ fn administrator<'v>(
     let Visitor::User(session) = visitor else {
         return Err(Box::new(stranger(shared, browser, visitor, to)));
     };
-    if browser.is_administrator(session) {
-        Ok(session)
-    } else {
-        Err(Box::new(nothing(shared, browser, session)))
+    let Err(denial) = browser.administration(session) else { return Ok(session) };
+    if let Some(denial) = denial {
+        let event = shared.event(Action::Administer, &session.user);
+        shared.record(event.with_outcome(Outcome::Denied(denial.kind().clone())));
     }
+    Err(Box::new(nothing(shared, browser, session)))
 }
 
-fn nothing(shared: &Shared, browser: &Browser, session: &Session) -> Response {
+pub(super) fn nothing(shared: &Shared, browser: &Browser, session: &Session) -> Response {
     let (t, status) = (&browser.look.texts, StatusCode::NOT_FOUND);
     let text = t.not_found_text.clone().into_owned();
     problem(shared, browser, Some(session), status, &t.not_found_title, text)
@@ -143,6 +148,9 @@ pub(crate) async fn user(
     let [issuer, directory, subject] = user.parts().map(str::to_owned);
     let page = UserPage {
         f: Frame::new(&shared, &browser, Some(session), &subject),
+        activity: form_urlencoded::Serializer::new(String::new())
+            .append_pair("user", &subject)
+            .finish(),
         issuer,
         directory,
         subject,
@@ -188,14 +196,17 @@ pub(crate) async fn take(
     let Some(user) = user else { return nothing(&shared, &browser, session) };
     let vault = shared.secrets.vault();
     let taken = if get("all") == "yes" {
-        tracing::info!(administrator = ?session.user, "removes everything of a user");
-        vault.remove_user(&user).await.map(drop)
+        let event = shared.event(Action::RemoveUser, &session.user).with_owner(&user);
+        trail::change(&shared, event, vault.remove_user(&user)).await.map(drop)
     } else {
-        let (Ok(tenant), Ok(name)) = (get("tenant").parse(), get("name").parse()) else {
+        let (Ok(tenant), Ok(name)) = (get("tenant").parse(), get("name").parse::<SecretName>())
+        else {
             return nothing(&shared, &browser, session);
         };
-        tracing::info!(administrator = ?session.user, "resets a value of a user");
-        vault.remove(Owner::new(&user, &tenant), &name).await.map(drop)
+        let event = shared.event(Action::Reset, &session.user).with_tenant(&tenant);
+        let event = event.with_variable(name.as_str()).with_owner(&user);
+        let remove = vault.remove(Owner::new(&user, &tenant), &name);
+        trail::change(&shared, event, remove).await.map(drop)
     };
     match taken {
         Ok(()) => {

@@ -2,7 +2,8 @@
 //!
 //! What is sealed is the token that the issuer signed, not what was once read from it. So there is one way only to a
 //! [`VerifiedUser`]: each request verifies the token again, as of the moment of the sign-in. A key that the issuer
-//! withdraws ends the sessions that rest on it. No gateway keeps anything, and any of them knows the user.
+//! withdraws ends the sessions that rest on it. No gateway keeps a session, and any of them knows the user; each remembers
+//! which ones were signed out of there.
 
 mod record;
 mod visitor;

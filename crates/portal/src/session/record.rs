@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 
+use crate::portal::Browser;
 use crate::sealed::{NoRandomness, random};
 use crate::sign_in::Evidence;
 
@@ -34,6 +35,16 @@ impl Record {
         self.seen >= self.signed_in
             && age.is_some_and(|age| age < absolute)
             && rest.is_some_and(|rest| rest < idle)
+    }
+
+    /// When it ends in any case.
+    pub(super) fn ends(&self, absolute: u64) -> u64 {
+        self.signed_in.saturating_add(absolute)
+    }
+
+    /// Whether its user has signed out here. What forms repeat is made once for each session, and stands for it.
+    pub(super) fn is_signed_out(&self, browser: &Browser) -> bool {
+        browser.signed_out.has(self.csrf, self.ends(browser.sign_in.absolute()))
     }
 
     /// The three parts of a token are kept as the bytes that they stand for: a quarter shorter. Base64url is canonical

@@ -42,6 +42,15 @@ impl Session {
         BASE64URL.encode(self.record.csrf)
     }
 
+    /// Ends it: a cookie of it that was copied, or is still on its way, is good no more at this gateway.
+    pub(crate) fn sign_out(&self, browser: &Browser, now: u64) {
+        browser.signed_out.set(self.record.csrf, self.record.ends(browser.sign_in.absolute()), now);
+    }
+
+    pub(crate) fn is_signed_out(&self, browser: &Browser) -> bool {
+        self.record.is_signed_out(browser)
+    }
+
     /// Whether a form is one of this session's.
     pub(crate) fn made(&self, csrf: &str) -> bool {
         same(self.csrf().as_bytes(), csrf.as_bytes())
@@ -58,6 +67,9 @@ pub(crate) async fn visit(shared: &Shared, browser: &Browser, headers: &HeaderMa
     let sign_in = &browser.sign_in;
     if !record.is_open(shared.now(), sign_in.idle(), sign_in.absolute()) {
         return Visitor::Ended;
+    }
+    if record.is_signed_out(browser) {
+        return Visitor::Stranger;
     }
     let then = std::time::UNIX_EPOCH + std::time::Duration::from_secs(record.signed_in);
     match sign_in.user(record.evidence, &record.token, then).await {

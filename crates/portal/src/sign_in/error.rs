@@ -29,7 +29,7 @@ pub enum SignInConfigError {
 #[non_exhaustive]
 pub(crate) enum SignInError {
     /// Not an answer to a question of this browser's: `state` or cookie do not fit, or it took too long.
-    #[error("`state` was not made for this browser, or is too old")]
+    #[error("`state` was not made for this browser, is too old, or was used")]
     State,
     /// The answer is from another issuer (RFC 9207).
     #[error("`iss` of the answer is missing, or not the issuer that was asked")]
@@ -52,6 +52,11 @@ pub(crate) enum SignInError {
     /// Too many sign-ins at once.
     #[error("too many sign-ins are being completed at once")]
     Busy,
+    /// Too many sign-ins from one address.
+    #[error(
+        "too many sign-ins come from one address: if that is a proxy, name it in `trusted_proxies`"
+    )]
+    TooOften,
     /// The ID token is not good.
     #[error("the ID token is refused")]
     Token(#[source] VerifyError),

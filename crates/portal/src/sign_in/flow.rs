@@ -7,7 +7,9 @@ use url::Url;
 
 use super::provider::error_code;
 use super::{Evidence, Pending, SignIn, SignInError};
+use crate::marks::Marks;
 use crate::sealed::{Seals, same};
+use crate::state::unix_seconds;
 
 /// What the issuer sent the browser back with: RFC 6749, section 4.1.2, RFC 9207, section 2.
 #[derive(Default)]
@@ -80,6 +82,7 @@ impl SignIn {
         &self,
         answer: Answer,
         pending: &Pending,
+        answered: &Marks,
         redirect_uri: &str,
         now: SystemTime,
     ) -> Result<Asked, SignInError> {
@@ -97,6 +100,10 @@ impl SignIn {
             return Err(SignInError::Denied(error_code(Some(error))));
         }
         let code = answer.code.ok_or(SignInError::Malformed)?;
+        // One `state` asks the issuer once, whatever codes somebody makes up.
+        if !pending.answer(answered, unix_seconds(now)) {
+            return Err(SignInError::State);
+        }
         let verifier = pending.verifier();
         let tokens = provider.exchange(&metadata, &code, &verifier, redirect_uri).await?;
         let user = self.user(Evidence::Id, &tokens.id, now).await.map_err(SignInError::Token)?;

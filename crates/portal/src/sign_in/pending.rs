@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 
+use crate::marks::Marks;
 use crate::sealed::{NoRandomness, Purpose, Seals, random, same};
 
 /// How long a user may take at the issuer, in seconds.
@@ -14,7 +15,8 @@ const TO_LEN: usize = 2048;
 /// A sign-in that has begun.
 ///
 /// It travels as `state`, sealed: no gateway keeps it, and any of them can go on with it. It is good for the browser
-/// that has the cookie with the same `browser` in it (RFC 6749, section 10.12), for one code, and for some minutes.
+/// that has the cookie with the same `browser` in it (RFC 6749, section 10.12), for one answer at each gateway, and for some
+/// minutes.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Pending {
     browser: [u8; 16],
@@ -37,6 +39,11 @@ impl Pending {
             until: now.saturating_add(TIME),
             to: to.to_owned(),
         })
+    }
+
+    /// Notes that its answer is being used. Says whether it was not before, at this gateway.
+    pub(super) fn answer(&self, answered: &Marks, now: u64) -> bool {
+        answered.set(self.nonce, self.until, now)
     }
 
     pub(crate) fn nonce(&self) -> String {

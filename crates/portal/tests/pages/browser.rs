@@ -1,12 +1,14 @@
 //! A browser that keeps cookies, follows redirects when told, and runs no script.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, Response, header};
 use bonafide_jwks::{Limits, Reach, ReqwestTransport, Transport as _};
+use bonafide_tower::Peer;
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 use url::form_urlencoded;
@@ -17,6 +19,8 @@ use crate::world::{CANARY, PUBLIC};
 pub(crate) struct Browser {
     pub(crate) router: Router,
     pub(crate) cookies: BTreeMap<String, String>,
+    /// Where it is, as the server sees it.
+    pub(crate) peer: Option<IpAddr>,
 }
 
 pub(crate) struct Page {
@@ -43,7 +47,7 @@ impl Page {
 
 impl Browser {
     pub(crate) fn new(router: Router) -> Self {
-        Self { router, cookies: BTreeMap::new() }
+        Self { router, cookies: BTreeMap::new(), peer: None }
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Page {
@@ -81,6 +85,9 @@ impl Browser {
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {
             headers.insert(header::COOKIE, cookies.join("; ").parse().unwrap());
+        }
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(Peer(peer));
         }
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();

@@ -95,6 +95,41 @@ async fn a_link_for_a_variable_sets_that_one_and_only_once() {
     assert_eq!(browser.post(&second, &[("csrf", &csrf), ("v-KEY", "canary-4")]).await.status, 410);
 }
 
+/// The variable is again as it was when the link was made.
+#[tokio::test]
+async fn a_link_that_was_used_is_not_good_again_when_the_value_is_removed() {
+    let world = World::start().await;
+    let link = path(&make(&world, "alice", &["team"], "KEY").await);
+    let mut alice = world.signed_in("alice").await;
+    let csrf = alice.get("/connections/one").await.csrf();
+    let set = [("csrf", &*csrf), ("v-KEY", CANARY)];
+    assert_eq!(alice.post(&link, &set).await.status, 303);
+    let removed = alice.post("/connections/one/remove/KEY", &[("csrf", &csrf)]).await;
+    assert_eq!(removed.status, 303);
+    assert_eq!(alice.get(&link).await.status, 410);
+    assert_eq!(alice.post(&link, &set).await.status, 410);
+    assert!(alice.get("/connections/one").await.has("Incomplete"));
+}
+
+/// There, the same value is the same row: a link could not tell whether it was used.
+#[tokio::test]
+async fn there_are_no_links_where_secrets_are_not_sealed() {
+    let secrets = crate::world::secrets(std::sync::Arc::new(bonafide_vault::MemoryVault::new()));
+    let mut world = World::start_over(secrets, |sign_in| sign_in).await;
+    let made_before = path(&make(&world, "alice", &["team"], "KEY").await);
+    world.secrets = world.secrets.clone().dangerous_without_sealing();
+    world.router = world.another_gateway();
+    let page = make(&world, "alice", &["team"], "KEY").await;
+    assert!(page.status == 404 && page.body.contains("could be used twice"), "{}", page.body);
+    let mut alice = world.signed_in("alice").await;
+    let csrf = alice.get("/connections/one").await.csrf();
+    let set = [("csrf", &*csrf), ("v-KEY", CANARY)];
+    assert_eq!(alice.post(&made_before, &set).await.status, 410);
+    // Everything else goes on.
+    assert_eq!(alice.post("/connections/one", &set).await.status, 303);
+    assert!(alice.get("/connections/one").await.has("Ready"));
+}
+
 #[tokio::test]
 async fn a_link_for_a_variable_is_for_its_user_and_for_minutes() {
     let world = World::start().await;

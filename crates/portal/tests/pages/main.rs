@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod administration;
+mod audit;
 mod browser;
 mod checking;
 mod forms;
@@ -9,4 +10,6 @@ mod links;
 mod look;
 mod sessions;
 mod sign_in;
+mod storing;
 mod world;
+mod written;

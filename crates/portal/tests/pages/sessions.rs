@@ -97,6 +97,33 @@ async fn signing_out_ends_the_session_and_leads_to_the_issuers_own() {
     assert_eq!(browser.get("/connections/-/sign-out").await.location(), "/connections");
 }
 
+/// A response that is under way brings the cookie of a session that its user has signed out of meanwhile.
+#[tokio::test]
+async fn a_session_that_was_signed_out_of_does_not_come_back() {
+    let world = World::start().await;
+    let mut browser = world.signed_in("alice").await;
+    let before = browser.clone();
+    world.clock.advance(2 * MINUTE);
+    let csrf = browser.get("/connections").await.csrf();
+    let renewed = browser.clone();
+    assert_ne!(before.cookies, renewed.cookies);
+    let another = world.signed_in("alice").await;
+    assert_eq!(browser.post("/connections/-/sign-out", &[("csrf", &csrf)]).await.status, 200);
+    for mut late in [before, renewed] {
+        for path in ["/connections", "/connections/one"] {
+            let page = late.get(path).await;
+            assert!(page.has("Sign in to continue") && !page.has("API"), "{}", page.body);
+            assert!(!page.headers.contains_key("set-cookie"));
+        }
+        let page = late.post("/connections/one", &[("csrf", &csrf), ("v-KEY", "canary-1")]).await;
+        assert!(page.has("Sign in to continue"), "{}", page.body);
+    }
+    // Another session of the same user goes on, and so does a new one.
+    for mut other in [another, world.signed_in("alice").await] {
+        assert!(other.get("/connections/one").await.has("Incomplete"));
+    }
+}
+
 #[tokio::test]
 async fn two_sign_ins_in_one_browser_do_not_get_into_each_others_way() {
     let world = World::start().await;

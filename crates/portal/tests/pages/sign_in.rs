@@ -63,7 +63,6 @@ async fn an_answer_is_good_once_in_the_browser_that_asked_and_unaltered() {
     let encoded: String = url::form_urlencoded::byte_serialize(iss.as_bytes()).collect();
     for (from, to) in [
         ("state=", "state=x"),
-        ("code=", "code=x"),
         (&*format!("iss={encoded}"), "iss=https%3A%2F%2Fevil.example"),
         (&*format!("&iss={encoded}"), ""),
         ("code=", "code=1&code="),
@@ -73,9 +72,54 @@ async fn an_answer_is_good_once_in_the_browser_that_asked_and_unaltered() {
         assert_eq!(page.status, 400, "{from} → {to}: {}", page.body);
         assert!(page.has("You are not signed in"), "{from} → {to}");
     }
-    // A wrong answer did not use the code up unless it reached the issuer.
+    // None of them reached the issuer, which takes a code once.
     assert_eq!(browser.get(&answer).await.status, 303);
     assert_eq!(browser.get(&answer).await.status, 400, "a second time");
+}
+
+#[tokio::test]
+async fn one_sign_in_asks_the_issuer_about_one_code_and_no_more() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let answer = browser.answer_for("alice", "/connections").await;
+    let made_up = browser.get(&answer.replace("code=", "code=x")).await;
+    assert!(made_up.status == 400 && made_up.has("could not be accepted"), "{}", made_up.body);
+    for code in ["code=y", "code="] {
+        let again = browser.get(&answer.replace("code=", code)).await;
+        assert!(again.status == 400 && again.has("completed already"), "{}", again.body);
+    }
+    // Another sign-in of the same browser is not concerned.
+    assert_eq!(browser.sign_in("alice", "/connections").await.status, 200);
+}
+
+#[tokio::test]
+async fn one_address_can_not_keep_everybody_else_from_signing_in() {
+    let world = World::start().await;
+    let behind = world.with(|portal| portal.with_trusted_proxies(["10.0.0.0/8".parse().unwrap()]));
+    let peer = |text: &str| Some(text.parse().unwrap());
+    let mut stranger = crate::browser::Browser { peer: peer("203.0.113.7"), ..world.browser() };
+    let mut refused = 0;
+    for number in 0..200 {
+        let callback = format!("/connections/-/callback?code=x&state=x{number}");
+        let page = stranger.get(&callback).await;
+        refused += u32::from(page.status == 429 && page.has("from your network"));
+    }
+    assert!((50..=80).contains(&refused), "{refused}");
+    assert_eq!(stranger.get("/connections/-/sign-in").await.status, 429);
+    // What the stranger says about itself changes nothing, unless it is a proxy of ours.
+    for (router, address, forwarded, status) in [
+        (&world.router, "203.0.113.7", "198.51.100.1", 429),
+        (&behind, "10.0.0.1", "198.51.100.1", 303),
+        (&world.router, "203.0.113.8", "203.0.113.7", 303),
+    ] {
+        let mut browser = crate::browser::Browser::new(router.clone());
+        browser.peer = peer(address);
+        let request = axum::http::Request::get("/connections/-/sign-in");
+        let request = request.header("x-forwarded-for", forwarded).body(Default::default());
+        assert_eq!(browser.send(request.unwrap()).await.status, status, "{address} {forwarded}");
+    }
+    let mut other = crate::browser::Browser { peer: peer("203.0.113.8"), ..world.browser() };
+    assert_eq!(other.sign_in("alice", "/connections").await.status, 200);
 }
 
 #[tokio::test]

@@ -9,13 +9,14 @@ use bonafide_claims::{TrustedIssuer, Verifier};
 use bonafide_headers::{Templates, Variable};
 use bonafide_jwks::{Clock, RemoteKeys};
 use bonafide_mcp::{CredentialCheck, Directory, SharedDirectory, Tenant};
-use bonafide_policy::{Policy, Rule};
+use bonafide_policy::{Audit, AuditTrail, Policy, Rule};
 use bonafide_portal::{Look, Portal, SignIn, SignInBuilder};
 use bonafide_testkit::{AUDIENCE, IdentityProvider};
 use bonafide_tower::Authenticator;
-use bonafide_vault::{Keyring, MasterKey, MemoryVault, SecretStore};
+use bonafide_vault::{Keyring, MasterKey, MemoryVault, SecretStore, Vault};
 
 use crate::browser::Browser;
+use crate::written::Written;
 
 pub(crate) const PUBLIC: &str = "https://mcp.example.com";
 pub(crate) const CALLBACK: &str = "https://mcp.example.com/connections/-/callback";
@@ -26,6 +27,8 @@ pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) secrets: SecretStore,
     pub(crate) clock: Arc<TestClock>,
+    pub(crate) audit: Audit,
+    pub(crate) written: Written,
     trusted: TrustedIssuer,
     directory: SharedDirectory,
 }
@@ -92,12 +95,30 @@ fn directory() -> Directory {
     Directory::new(tenants, policy)
 }
 
+/// A store with a key of its own.
+pub(crate) fn secrets(vault: Arc<dyn Vault>) -> SecretStore {
+    let keyring = Keyring::new(&MasterKey::generate().unwrap()).unwrap();
+    SecretStore::new(vault, keyring)
+}
+
 impl World {
     pub(crate) async fn start() -> Self {
         Self::start_with(|sign_in| sign_in).await
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(SignInBuilder) -> SignInBuilder) -> Self {
+        Self::start_over(secrets(Arc::new(MemoryVault::new())), change).await
+    }
+
+    /// On a store of one's own.
+    pub(crate) async fn start_on(vault: Arc<dyn Vault>) -> Self {
+        Self::start_over(secrets(vault), |sign_in| sign_in).await
+    }
+
+    pub(crate) async fn start_over(
+        secrets: SecretStore,
+        change: impl FnOnce(SignInBuilder) -> SignInBuilder,
+    ) -> Self {
         let idp = IdentityProvider::start().await;
         idp.add_user("alice", ["team"]);
         idp.add_user("bob", ["team", "suspended"]);
@@ -111,18 +132,29 @@ impl World {
             .with_audience(AUDIENCE)
             .build()
             .unwrap();
-        let keyring = Keyring::new(&MasterKey::generate().unwrap()).unwrap();
+        let written = Written::default();
+        let audit = Audit::builder().with_sink(written.clone()).start().unwrap();
         let mut world = Self {
             idp,
             router: Router::new(),
-            secrets: SecretStore::new(Arc::new(MemoryVault::new()), keyring),
+            secrets,
             clock: Arc::default(),
+            audit,
+            written,
             trusted,
             directory: SharedDirectory::new(directory()),
         };
         let sign_in = change(SignIn::builder(world.trusted.clone(), "portal")).build().unwrap();
-        world.router = world.portal().with_sign_in(sign_in).unwrap().router();
+        let trail: Arc<dyn AuditTrail> = Arc::new(world.written.clone());
+        let portal = world.portal().with_audit_trail(trail);
+        world.router = portal.with_sign_in(sign_in).unwrap().router();
         world
+    }
+
+    /// The portal with a change.
+    pub(crate) fn with(&self, change: impl FnOnce(Portal) -> Portal) -> Router {
+        let sign_in = SignIn::builder(self.trusted.clone(), "portal").build().unwrap();
+        change(self.portal()).with_sign_in(sign_in).unwrap().router()
     }
 
     pub(crate) fn portal(&self) -> Portal {
@@ -134,6 +166,7 @@ impl World {
             PUBLIC.parse().unwrap(),
         )
         .with_clock(self.clock.clone())
+        .with_audit(self.audit.clone())
         .with_check(CredentialCheck::new().unwrap())
         .with_administrators(Rule::allow("admins").with_groups(["admins"]))
         .unwrap()
@@ -141,14 +174,20 @@ impl World {
 
     /// Another gateway with the same configuration and the same master key.
     pub(crate) fn another_gateway(&self) -> Router {
-        let sign_in = SignIn::builder(self.trusted.clone(), "portal").build().unwrap();
-        self.portal().with_sign_in(sign_in).unwrap().router()
+        self.with(|portal| portal)
     }
 
     /// One that looks different.
     pub(crate) fn with_look(&self, look: Look) -> Router {
-        let sign_in = SignIn::builder(self.trusted.clone(), "portal").build().unwrap();
-        self.portal().with_look(look).with_sign_in(sign_in).unwrap().router()
+        self.with(|portal| portal.with_look(look))
+    }
+
+    /// What was written down of what a user did, oldest first: action, tenant, variable, whose, outcome.
+    pub(crate) async fn done_by(&self, user: &str) -> Vec<String> {
+        let audit = self.audit.clone();
+        let flush = move || audit.flush(Duration::from_secs(20));
+        assert!(tokio::task::spawn_blocking(flush).await.unwrap());
+        self.written.by(user)
     }
 
     /// Makes the backend of `one` this one, which is asked about new values.

@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Each entry brings the tables from the version of its index to the next one. Entries are never changed, only
 /// added, and an older program goes on working with newer tables until it is started again.
-const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql"), include_str!("3.sql")];
 
 const VERSION: &str = "SELECT version FROM bonafide.schema_version";
 

@@ -11,22 +11,22 @@ use super::secret::Environment;
 use super::section::{Located, Section};
 use super::values::{self, beside};
 
-/// How many decisions may wait to be written down, unless the file says otherwise.
+/// How many events may wait to be written down, unless the file says otherwise.
 const QUEUE: usize = 8192;
 
-/// Where decisions are written down.
+/// Where decisions, and what users and administrators change, are written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditConfig {
     /// The place.
     pub sink: AuditSinkConfig,
-    /// How many decisions may wait for it. What does not fit is lost, and counted.
+    /// How many events may wait for it. What does not fit is lost, and counted.
     pub queue: usize,
-    /// How long decisions are kept in a database. `None`: for ever.
+    /// How long events are kept in a database. `None`: for ever.
     pub keep: Option<Duration>,
 }
 
-/// A place for decisions.
+/// A place for events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuditSinkConfig {
@@ -50,7 +50,7 @@ impl Default for AuditConfig {
 
 impl AuditSinkConfig {
     fn is_database(&self) -> bool {
-        matches!(self, Self::Sqlite(_))
+        matches!(self, Self::Sqlite(_) | Self::Postgres(_))
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn read(
     if let (Some(keep), Some(sink)) = (&keep, &sink)
         && !sink.is_database()
     {
-        let message = "only what is in an SQLite file is removed after some time: leave this out";
+        let message = "only what is in a database is removed after some time: leave this out";
         keep.problem(problems, message);
     }
     let keep = keep.and_then(|found| {

@@ -2,6 +2,7 @@
 
 use bonafide_policy::Rule;
 use bonafide_portal::{SignIn, SignInConfigError};
+use bonafide_tower::PeerRange;
 
 use super::issuers::IssuerConfig;
 use super::problem::Problems;
@@ -17,6 +18,8 @@ pub struct PortalConfig {
     pub sign_in: SignIn,
     /// Who may see what others have stored, and remove it. `None`: nobody.
     pub administrators: Option<Rule>,
+    /// Whose `X-Forwarded-For` is believed when sign-ins are counted by address.
+    pub trusted_proxies: Vec<PeerRange>,
 }
 
 pub(super) fn read(
@@ -38,6 +41,7 @@ pub(super) fn read(
     let session = section.string(problems, "session");
     let session = session.and_then(|found| values::duration(&found, problems));
     let administrators = administrators(&mut section, problems);
+    let trusted_proxies = values::peers(&mut section, "trusted_proxies", problems);
     // A client that has lost its secret on the way is no public client.
     let sign_in = match (client_id, issuer, problems.len() > before) {
         (Some(client_id), Some(issuer), false) => {
@@ -62,7 +66,7 @@ pub(super) fn read(
         _ => None,
     };
     section.finish(problems);
-    Some(PortalConfig { sign_in: sign_in?, administrators })
+    Some(PortalConfig { sign_in: sign_in?, administrators, trusted_proxies })
 }
 
 /// The conditions of a rule, all of which must hold. One at least: a rule without any would be for everybody.

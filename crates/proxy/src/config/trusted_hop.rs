@@ -2,12 +2,13 @@
 
 use axum::http::HeaderName;
 use bonafide_claims::Issuer;
-use bonafide_tower::{PeerRange, TrustedHop};
+use bonafide_tower::TrustedHop;
 
 use super::issuers::{IssuerConfig, header_name};
 use super::problem::Problems;
 use super::secret::{Environment, from_environment};
 use super::section::Section;
+use super::values;
 
 /// A host in front of the proxy that says who the user is. Without the section there is none.
 pub(super) fn read(
@@ -26,7 +27,7 @@ pub(super) fn read(
     let username = optional_header(&mut section, "username", problems);
     let email = optional_header(&mut section, "email", problems);
     let groups = optional_header(&mut section, "groups", problems);
-    let peers = peers(&mut section, problems);
+    let peers = values::peers(&mut section, "peers", problems);
     if problems.len() > before {
         section.finish(problems);
         return None;
@@ -92,16 +93,4 @@ fn optional_header(
 ) -> Option<HeaderName> {
     let found = section.string(problems, name)?;
     header_name(&found, "\"X-Forwarded-Email\"", problems)
-}
-
-fn peers(section: &mut Section<'_, '_>, problems: &mut Problems<'_>) -> Vec<PeerRange> {
-    let found = section.strings(problems, "peers").unwrap_or_default();
-    let mut peers = Vec::new();
-    for text in &found {
-        match text.value.parse() {
-            Ok(peer) => peers.push(peer),
-            Err(error) => text.problem(problems, format!("{error}")),
-        }
-    }
-    peers
 }

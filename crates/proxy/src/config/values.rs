@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bonafide_tower::PeerRange;
 use url::Url;
 
 use super::problem::Problems;
-use super::section::Located;
+use super::section::{Located, Section};
 
 pub(super) fn address(found: &Located<&str>, problems: &mut Problems<'_>) -> Option<SocketAddr> {
     let address = found.value.parse().ok();
@@ -60,6 +61,23 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 /// A relative path is meant from the file that names it, wherever the process was started.
 pub(super) fn beside(file: &Path, path: impl AsRef<Path>) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(path)
+}
+
+/// A list of addresses and networks.
+pub(super) fn peers(
+    section: &mut Section<'_, '_>,
+    name: &'static str,
+    problems: &mut Problems<'_>,
+) -> Vec<PeerRange> {
+    let found = section.strings(problems, name).unwrap_or_default();
+    let mut peers = Vec::new();
+    for text in &found {
+        match text.value.parse() {
+            Ok(peer) => peers.push(peer),
+            Err(error) => text.problem(problems, format!("{error}")),
+        }
+    }
+    peers
 }
 
 /// A duration such as `60s`, `5m` or `1h`.
