@@ -22,7 +22,7 @@ pub(crate) async fn no_key_and_no_token_is_where_it_does_not_belong(world: &Worl
 
     let files = world.proxy_files()?;
     for (name, sign) in [
-        ("log", &b"stored a variable"[..]),
+        ("log", &b"a user changed something"[..]),
         ("bonafide.db", b"SQLite format 3"),
         ("bonafide.db-wal", b"NOTES_KEY"),
     ] {
