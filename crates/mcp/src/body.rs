@@ -163,16 +163,15 @@ impl GatewayBody {
 
 impl GatewayBody {
     /// What the client may have of what came.
-    fn pass(&mut self, bytes: Bytes) -> Result<Option<Bytes>, BodyError> {
+    fn pass(&mut self, bytes: Bytes) -> Result<Bytes, BodyError> {
         let bytes = match &mut self.events {
             Some(events) => events.feed(&bytes)?,
             None => bytes,
         };
-        let bytes = match &mut self.echo {
+        Ok(match &mut self.echo {
             Some(echo) => echo.feed(bytes),
             None => bytes,
-        };
-        Ok(Some(bytes))
+        })
     }
 
     fn held(&self) -> usize {
@@ -180,13 +179,13 @@ impl GatewayBody {
     }
 
     /// What was held back, when nothing comes any more.
-    fn finish(&mut self) -> Result<Option<Bytes>, BodyError> {
+    fn finish(&mut self) -> Result<Bytes, BodyError> {
         let last = match self.events.take() {
             Some(mut events) => events.finish()?,
             None => Bytes::new(),
         };
-        let Some(mut echo) = self.echo.take() else { return Ok(Some(last)) };
-        Ok(Some([echo.feed(last), echo.finish()].concat().into()))
+        let Some(mut echo) = self.echo.take() else { return Ok(last) };
+        Ok([echo.feed(last), echo.finish()].concat().into())
     }
 }
 
@@ -221,7 +220,9 @@ impl Body for GatewayBody {
                 None => self.finish(),
             };
             let ready = ready.inspect_err(|_| self.rest = None)?;
-            self.ready.extend(ready.filter(|bytes| !bytes.is_empty()));
+            if !ready.is_empty() {
+                self.ready.push_back(ready);
+            }
         }
     }
 

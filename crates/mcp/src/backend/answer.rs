@@ -19,6 +19,8 @@ use crate::{BodyError, GatewayBody, Limits};
 /// longer one is passed on as it comes.
 const CHECKED_JSON: usize = 64 * 1024;
 
+const EVENT_STREAM: &str = "text/event-stream";
+
 /// Tells which bytes a body has, or when they changed.
 fn is_of_the_original(name: &str) -> bool {
     matches!(
@@ -147,7 +149,7 @@ fn mention(
     limits: &Limits,
 ) -> Answer {
     let encoded = headers.contains_key(header::CONTENT_ENCODING);
-    if media_type(headers).as_deref() == Some("text/event-stream") && !encoded {
+    if is_event_stream(headers) && !encoded {
         forget_the_original(headers);
         let events = EventRewriter::new(rewriter, limits.filtered_answer);
         return Answer::Passed(body.with_events(events));
@@ -183,7 +185,7 @@ async fn rewrite(
     forget_the_original(headers);
     let limit = limits.filtered_answer;
     let media_type = media_type(headers);
-    if is_event_stream(headers) {
+    if media_type.as_deref() == Some(EVENT_STREAM) {
         return Answer::Passed(body.with_events(EventRewriter::new(rewriter, limit)));
     }
     let read = timeout(limits.answer_time, Limited::new(body, limit).collect()).await;
@@ -249,7 +251,7 @@ fn whole(body: Incoming, limits: &Limits) -> GatewayBody {
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    media_type(headers).as_deref() == Some("text/event-stream")
+    media_type(headers).as_deref() == Some(EVENT_STREAM)
 }
 
 fn is_mcp(headers: &HeaderMap) -> bool {
