@@ -22,6 +22,11 @@ pub struct RawBackend {
 impl RawBackend {
     /// Answers each request with `answer`, and then closes the connection if `close` says so.
     pub async fn start(answer: &'static str, close: bool) -> Self {
+        Self::start_bytes(answer.as_bytes(), close).await
+    }
+
+    /// The same with an answer that is no text.
+    pub async fn start_bytes(answer: &'static [u8], close: bool) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Seen::default();
@@ -41,6 +46,11 @@ impl RawBackend {
 
     /// Answers with `head`, and then with `drop` again and again, 100 ms apart.
     pub async fn drip(head: &'static str, drop: &'static str) -> Self {
+        Self::drip_bytes(head.as_bytes(), drop).await
+    }
+
+    /// The same with a head that is no text.
+    pub async fn drip_bytes(head: &'static [u8], drop: &'static str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (_, closed) = mpsc::unbounded_channel();
@@ -48,8 +58,8 @@ impl RawBackend {
             while let Ok((mut stream, _)) = listener.accept().await {
                 tokio::spawn(async move {
                     let mut answer = head;
-                    while stream.write_all(answer.as_bytes()).await.is_ok() {
-                        answer = drop;
+                    while stream.write_all(answer).await.is_ok() {
+                        answer = drop.as_bytes();
                         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                     }
                 });
@@ -86,7 +96,7 @@ impl Drop for RawBackend {
 }
 
 /// Reads until the other side closes; answers each request when its head and a body of the announced length are there.
-async fn serve(mut stream: TcpStream, answer: &str, close: bool, record: &Mutex<Vec<Vec<u8>>>) {
+async fn serve(mut stream: TcpStream, answer: &[u8], close: bool, record: &Mutex<Vec<Vec<u8>>>) {
     let connection = {
         let mut record = record.lock().unwrap();
         record.push(Vec::new());
@@ -99,7 +109,7 @@ async fn serve(mut stream: TcpStream, answer: &str, close: bool, record: &Mutex<
         record.lock().unwrap()[connection].extend_from_slice(&buffer[..read]);
         while let Some(length) = first_request(&requests) {
             requests.drain(..length);
-            if stream.write_all(answer.as_bytes()).await.is_err() || close {
+            if stream.write_all(answer).await.is_err() || close {
                 return;
             }
         }

@@ -10,8 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
-use hyper::body::Incoming;
-
+use crate::backend::{Coding, Source, Undecodable};
 use crate::quota::Place;
 use crate::rewrite::{EchoFilter, EventError, EventRewriter};
 use crate::waiting::Waiting;
@@ -23,7 +22,7 @@ use crate::waiting::Waiting;
 pub struct GatewayBody {
     /// What has been read already, to be sent first.
     ready: VecDeque<Bytes>,
-    rest: Option<Incoming>,
+    rest: Option<Source>,
     pause: Option<Pause>,
     /// When it ends, whatever is still to come.
     end: Option<End>,
@@ -58,7 +57,7 @@ struct Pause {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// The connection to the backend failed.
+    /// The connection to the backend failed, or the answer is not in its `Content-Encoding`.
     #[error("the backend's answer broke off")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The backend paused for longer than [`Limits::pause_time`](crate::Limits::pause_time).
@@ -98,9 +97,15 @@ impl GatewayBody {
     }
 
     /// `ready` first, then what is still to come, which may pause for `pause` at a time if there is a limit.
-    pub(crate) fn stream(ready: VecDeque<Bytes>, rest: Incoming, pause: Option<Duration>) -> Self {
+    pub(crate) fn stream(ready: VecDeque<Bytes>, rest: Source, pause: Option<Duration>) -> Self {
         let pause = pause.map(|limit| Pause { limit, timer: Box::pin(sleep(limit)) });
         Self { ready, rest: Some(rest), pause, ..Self::default() }
+    }
+
+    /// What it means from here on, after `begun`, which was taken out of it.
+    pub(crate) fn undone(mut self, coding: Coding, begun: Bytes) -> Result<Self, Undecodable> {
+        self.rest = self.rest.take().map(|rest| rest.undone(coding, begun)).transpose()?;
+        Ok(self)
     }
 
     /// All of it, if that is there.
@@ -148,9 +153,7 @@ impl GatewayBody {
                 if let Some(pause) = pause {
                     pause.timer.as_mut().reset(Instant::now() + pause.limit);
                 }
-                Poll::Ready(
-                    frame.map(|frame| frame.map_err(|error| BodyError::Broken(error.into()))),
-                )
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)))
             }
             Poll::Pending => {
                 let Some(pause) = pause else { return Poll::Pending };

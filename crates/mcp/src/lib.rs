@@ -70,8 +70,13 @@
 //!   `*` take the place of what was sent in secret, as the user entered it, as a template wrote it, and as encoders of JSON escape it
 //!   (eight bytes and more; what is declared `secret = false` is none). A response header that holds one is left out. A
 //!   successful result goes on byte for byte, if it can be seen to be one: a JSON answer of more than 64 KiB, and an event that
-//!   does not come at once, are masked in any case. An answer that the backend has encoded (`gzip`, `zstd`), because the
-//!   client asked for it, is not looked into.
+//!   does not come at once, are masked in any case.
+//! * An answer that the backend has compressed goes on as it came, unless it has to be looked at. Where a credential was
+//!   sent, backends are asked for `gzip`, `zstd` or nothing of the kind, as far as the client takes it; what they compress is
+//!   undone to look for the credential, and goes on compressed if it is not there. A stream, an answer of more than 64 KiB of
+//!   compressed bytes, and whatever something has to be masked in reach the client without compression, and so do lists that
+//!   are filtered. What is not in its `Content-Encoding`, is in another (`br`, or several), or was short and means more than
+//!   [`Limits::filtered_answer`] is an error; of a backend's own error in another coding, the status is left.
 //! * Trailers stay here, in both directions.
 //! * `Mcp-Session-Id` is the backend's own id behind a tag that binds it to user and tenant. The key of the tag comes from
 //!   the vault's master key, so that every gateway with that key knows it, and none keeps sessions.

@@ -23,7 +23,7 @@ pub struct Limits {
     /// The longest answer, and the longest event of a stream, that is read whole to be filtered, in bytes. A longer one
     /// is an error. Default: 16 MiB. Every answer to a user to whom something of a tenant is closed has this limit; and for
     /// everybody, in revision 2026-07-28, those that may be kept: the lists, `server/discover`, `resources/read`; and answers to
-    /// `tasks/…`. Others have none.
+    /// `tasks/…`; and what compressed answers of up to 64 KiB mean, where a credential is looked for. Others have none.
     pub filtered_answer: usize,
     /// How long a request waits for a credential that its user said they enter (revision 2026-07-28). Then they are
     /// asked again. Default: 60 s.

@@ -8,6 +8,7 @@
 )]
 
 mod bombs;
+mod encoded;
 mod http2;
 mod slow;
 mod smuggling;

@@ -68,7 +68,11 @@ async fn real() -> (McpBackend, World, User) {
 }
 
 async fn raw(response: &'static str, limits: Limits) -> (RawBackend, World, User) {
-    let backend = RawBackend::start(response, true).await;
+    raw_bytes(response.as_bytes(), limits).await
+}
+
+async fn raw_bytes(response: &'static [u8], limits: Limits) -> (RawBackend, World, User) {
+    let backend = RawBackend::start_bytes(response, true).await;
     let world = World::start(&[("t", backend.url())], limits).await;
     let alice = world.user("alice", &["t"]);
     world.store(&alice, "t", "key").await;
@@ -372,4 +376,28 @@ async fn what_tells_of_the_whole_list_does_not_come_with_a_part_of_it() {
         !headers.values().any(|value| value.to_str().unwrap().contains("whole")),
         "{headers:?}"
     );
+}
+
+#[tokio::test]
+async fn a_list_that_is_encoded_all_the_same_is_undone_and_filtered() {
+    let list = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list" });
+    for (head, text) in [(JSON, TOOLS.to_owned()), (EVENTS, format!("data: {TOOLS}\n\n"))] {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut gzip, text.as_bytes()).unwrap();
+        let zstd = zstd::encode_all(text.as_bytes(), 3).unwrap();
+        for (coding, body) in [("gzip", gzip.finish().unwrap()), ("zstd", zstd)] {
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\n{head}content-encoding: {coding}\r\ncontent-length: {length}\r\n\r\n"
+            );
+            let answer = [head.as_bytes(), &body].concat();
+            let (_backend, world, alice) = raw_bytes(answer.leak(), Limits::default()).await;
+            let request = world.request(Method::POST, "t", &alice).json(&list);
+            let response = request.send().await.unwrap();
+            assert!(!response.headers().contains_key("content-encoding"));
+            let told = response.text().await.unwrap();
+            assert!(told.contains(r#"[{"name":"whoami"}],"nextCursor":"c""#), "{told}");
+            assert!(!told.contains("delete_all"), "{told}");
+        }
+    }
 }

@@ -11,13 +11,17 @@ use hyper::body::Incoming;
 use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
+use super::coding::{Coding, Encoding, undo};
 use super::headers::remove_if;
+use super::source::Source;
 use crate::rewrite::{Echo, EchoFilter, EventRewriter, Place, Rewriter};
 use crate::{BodyError, GatewayBody, Limits};
 
 /// A JSON answer up to this size is read whole, so that a broken one becomes an error that the client can read. A
 /// longer one is passed on as it comes.
 const CHECKED_JSON: usize = 64 * 1024;
+
+const NOT_IN_ITS_ENCODING: &str = "an answer that is not in its encoding";
 
 const EVENT_STREAM: &str = "text/event-stream";
 
@@ -77,23 +81,38 @@ pub(crate) async fn read_answer(
     echo: Echo,
 ) -> (Parts, Answer) {
     let (mut parts, body) = response.into_parts();
+    if let Some(answer) = never_passed(&parts) {
+        return (parts, answer);
+    }
+    let strict = rewriter.as_ref().is_some_and(|rewriter| !rewriter.is_lenient());
+    let encoding = match http_body::Body::is_end_stream(&body) {
+        true => Encoding::None,
+        false => Encoding::of(&parts.headers),
+    };
+    let (body, mut encoded) = (Source::new(body), None);
+    let body = match encoding {
+        Encoding::Unknown if strict || !echo.is_empty() => {
+            let answer = unseen(&mut parts, &echo);
+            return (parts, answer);
+        }
+        Encoding::Known(coding)
+            if rewriter.is_some() || !echo.is_empty() && is_event_stream(&parts.headers) =>
+        {
+            forget_the_coding(&mut parts.headers);
+            match body.undone(coding, Bytes::new()) {
+                Ok(body) => body,
+                Err(_) => return (parts, Answer::Garbage(NOT_IN_ITS_ENCODING)),
+            }
+        }
+        Encoding::Known(coding) if !echo.is_empty() => {
+            encoded = Some(coding);
+            body
+        }
+        _ => body,
+    };
     let answer = match parts.status {
-        StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-            Answer::CredentialRefused
-        }
-        // RFC 6750, section 3.1: it asks for a token that may do more.
-        StatusCode::FORBIDDEN if parts.headers.contains_key(header::WWW_AUTHENTICATE) => {
-            Answer::CredentialRefused
-        }
-        status if status.is_redirection() => Answer::Redirect,
-        status if status.is_informational() => Answer::Garbage("switched protocols"),
         status if status.is_success() && expected != Expected::Nothing => {
-            let whole = rewriter.as_ref().is_some_and(|rewriter| !rewriter.is_lenient());
-            read_success(expected, &parts, body, limits, whole).await
-        }
-        // What some proxy before the backend says in HTML is not an MCP server's answer.
-        status if status.is_server_error() && !is_mcp(&parts.headers) => {
-            Answer::Garbage("an error page")
+            read_success(expected, &parts, body, limits, strict).await
         }
         _ => Answer::Passed(whole(body, limits)),
     };
@@ -109,23 +128,106 @@ pub(crate) async fn read_answer(
     let answer = match answer {
         Answer::Passed(body) if !echo.is_empty() => {
             remove_echoed(&mut parts.headers, &echo);
-            Answer::Passed(without_echo(&parts, body, echo))
+            match encoded {
+                Some(coding) => look_into(&mut parts, body, coding, echo, limits).await,
+                None => Answer::Passed(without_echo(&parts, body, echo)),
+            }
         }
         answer => answer,
     };
     (parts, answer)
 }
 
-/// An answer without the credentials that were sent, as far as it can be looked into.
-fn without_echo(parts: &Parts, body: GatewayBody, echo: Echo) -> GatewayBody {
-    if parts.headers.contains_key(header::CONTENT_ENCODING) {
-        return body;
+/// What an answer says by its head alone.
+fn never_passed(parts: &Parts) -> Option<Answer> {
+    match parts.status {
+        StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Some(Answer::CredentialRefused)
+        }
+        // RFC 6750, section 3.1: it asks for a token that may do more.
+        StatusCode::FORBIDDEN if parts.headers.contains_key(header::WWW_AUTHENTICATE) => {
+            Some(Answer::CredentialRefused)
+        }
+        status if status.is_redirection() => Some(Answer::Redirect),
+        status if status.is_informational() => Some(Answer::Garbage("switched protocols")),
+        // What some proxy before the backend says in HTML is not an MCP server's answer.
+        status if status.is_server_error() && !is_mcp(&parts.headers) => {
+            Some(Answer::Garbage("an error page"))
+        }
+        _ => None,
     }
-    let place = match parts.status {
+}
+
+/// An answer that would have to be looked at, in a coding that can't be undone and was not asked for. What a status
+/// says is left of an error.
+fn unseen(parts: &mut Parts, echo: &Echo) -> Answer {
+    if parts.status.is_success() {
+        return Answer::Garbage("an encoding that was not asked for");
+    }
+    forget_the_coding(&mut parts.headers);
+    parts.headers.remove(header::CONTENT_TYPE);
+    remove_echoed(&mut parts.headers, echo);
+    Answer::Passed(GatewayBody::default())
+}
+
+/// An encoded answer: as it came if it is short and no credential is in it, else what it means, without them.
+async fn look_into(
+    parts: &mut Parts,
+    mut body: GatewayBody,
+    coding: Coding,
+    echo: Echo,
+    limits: &Limits,
+) -> Answer {
+    let (encoded, whole) = match timeout(limits.answer_time, begin(&mut body)).await {
+        Err(_) | Ok(Err(BodyError::Paused)) => return Answer::Stopped,
+        Ok(Err(_)) => return Answer::Garbage("an answer that broke off"),
+        Ok(Ok(begun)) => begun,
+    };
+    if !whole {
+        forget_the_coding(&mut parts.headers);
+        return match body.undone(coding, encoded) {
+            Ok(body) => Answer::Passed(without_echo(parts, body, echo)),
+            Err(_) => Answer::Garbage(NOT_IN_ITS_ENCODING),
+        };
+    }
+    let meaning = match undo(coding, encoded.clone(), limits.filtered_answer) {
+        Ok(Some(meaning)) => meaning,
+        Ok(None) => return Answer::TooLong(limits.filtered_answer),
+        Err(_) => return Answer::Garbage(NOT_IN_ITS_ENCODING),
+    };
+    let masked = echo.mask(meaning.clone(), place(parts));
+    if masked == meaning {
+        return Answer::Passed(GatewayBody::full(encoded));
+    }
+    forget_the_coding(&mut parts.headers);
+    Answer::Passed(GatewayBody::full(masked))
+}
+
+/// As much of a body as is read before any of it goes on, and whether that is all.
+async fn begin(body: &mut GatewayBody) -> Result<(Bytes, bool), BodyError> {
+    let mut begun = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(bytes) = frame?.into_data() {
+            begun.extend_from_slice(&bytes);
+        }
+        if begun.len() > CHECKED_JSON {
+            return Ok((begun.freeze(), false));
+        }
+    }
+    Ok((begun.freeze(), true))
+}
+
+fn place(parts: &Parts) -> Place {
+    match parts.status {
         status if status.is_client_error() || status.is_server_error() => Place::Error,
         _ if is_event_stream(&parts.headers) => Place::Events,
         _ => Place::Message,
-    };
+    }
+}
+
+/// An answer without the credentials that were sent.
+fn without_echo(parts: &Parts, body: GatewayBody, echo: Echo) -> GatewayBody {
+    let place = place(parts);
     match body.whole() {
         Some(whole) => GatewayBody::full(echo.mask(whole.clone(), place)),
         None => body.with_echo(EchoFilter::new(echo, place)),
@@ -148,7 +250,7 @@ fn mention(
     rewriter: Rewriter,
     limits: &Limits,
 ) -> Answer {
-    let encoded = headers.contains_key(header::CONTENT_ENCODING);
+    let encoded = Encoding::of(headers) != Encoding::None;
     if is_event_stream(headers) && !encoded {
         forget_the_original(headers);
         let events = EventRewriter::new(rewriter, limits.filtered_answer);
@@ -169,6 +271,11 @@ fn forget_the_original(headers: &mut HeaderMap) {
     remove_if(headers, |name| is_of_the_original(name.as_str()));
 }
 
+fn forget_the_coding(headers: &mut HeaderMap) {
+    forget_the_original(headers);
+    headers.remove(header::CONTENT_ENCODING);
+}
+
 /// What the client may have of an answer: an event stream as it goes on, anything else when it is whole.
 async fn rewrite(
     headers: &mut HeaderMap,
@@ -178,9 +285,6 @@ async fn rewrite(
 ) -> Answer {
     if http_body::Body::is_end_stream(&body) {
         return Answer::Passed(body);
-    }
-    if headers.contains_key(header::CONTENT_ENCODING) {
-        return Answer::Garbage("an encoding that was not asked for");
     }
     forget_the_original(headers);
     let limit = limits.filtered_answer;
@@ -219,7 +323,7 @@ fn paused(failure: &(dyn std::error::Error + 'static)) -> bool {
 async fn read_success(
     expected: Expected,
     parts: &Parts,
-    body: Incoming,
+    body: Source,
     limits: &Limits,
     rewritten: bool,
 ) -> Answer {
@@ -233,7 +337,7 @@ async fn read_success(
         Some("text/event-stream") => {
             Answer::Passed(GatewayBody::stream(VecDeque::new(), body, None))
         }
-        Some("application/json") if headers.contains_key(header::CONTENT_ENCODING) => {
+        Some("application/json") if Encoding::of(headers) != Encoding::None => {
             Answer::Passed(whole(body, limits))
         }
         // It will be read whole.
@@ -246,7 +350,7 @@ async fn read_success(
     }
 }
 
-fn whole(body: Incoming, limits: &Limits) -> GatewayBody {
+fn whole(body: Source, limits: &Limits) -> GatewayBody {
     GatewayBody::stream(VecDeque::new(), body, Some(limits.pause_time))
 }
 
@@ -258,7 +362,7 @@ fn is_mcp(headers: &HeaderMap) -> bool {
     matches!(media_type(headers).as_deref(), Some("application/json" | "text/event-stream"))
 }
 
-async fn read_json(mut body: Incoming, limits: &Limits) -> Answer {
+async fn read_json(mut body: Source, limits: &Limits) -> Answer {
     let mut ready = VecDeque::new();
     let mut size = 0;
     loop {

@@ -2,10 +2,14 @@
 
 mod answer;
 mod client;
+mod coding;
 mod connect;
 mod headers;
+mod source;
 
 pub(crate) use answer::{Answer, Expected, media_type, read_answer};
 pub(crate) use client::Backends;
 pub use client::TlsError;
+pub(crate) use coding::{Coding, Undecodable, accept_known_codings};
 pub(crate) use headers::{request_headers, response_headers};
+pub(crate) use source::Source;

@@ -13,7 +13,9 @@ use super::Shared;
 use super::credential::{Rendered, Used, echo};
 use super::endpoint::{Refused, unable};
 use super::metrics::Outcome;
-use crate::backend::{Answer, Expected, read_answer, request_headers, response_headers};
+use crate::backend::{
+    Answer, Expected, accept_known_codings, read_answer, request_headers, response_headers,
+};
 use crate::content::describe_content;
 use crate::message::{Kind, Message};
 use crate::refusal::{code, error};
@@ -69,9 +71,6 @@ impl Shared {
             Some(_) => describe_content(&mut headers),
             None => remove_standard_headers(&mut headers),
         }
-        if rewriter.is_some() {
-            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        }
         headers.extend(rendered);
         if let Some(name) = tenant.assertion() {
             let minted = self.assertions.mint(permit.user(), tenant, name, SystemTime::now());
@@ -82,6 +81,11 @@ impl Shared {
             headers.insert(name, assertion);
         }
         let echo = echo(tenant, &secrets, &headers);
+        if rewriter.is_some() {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        } else if !echo.is_empty() {
+            accept_known_codings(&mut headers);
+        }
         drop(secrets);
         let method = parts.method;
         let response =

@@ -1,0 +1,89 @@
+//! What a backend sends, without the coding where that is undone.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::coding::{Coding, Decoder, Undecodable};
+
+/// The body of a backend's answer.
+#[derive(Debug)]
+pub(crate) struct Source {
+    body: Incoming,
+    decoder: Option<Box<Decoder>>,
+    ended: bool,
+}
+
+impl Source {
+    /// As it comes.
+    pub(super) fn new(body: Incoming) -> Self {
+        Self { body, decoder: None, ended: false }
+    }
+
+    /// What it means, and what `begun` means that came already.
+    pub(crate) fn undone(mut self, coding: Coding, begun: Bytes) -> Result<Self, Undecodable> {
+        let mut decoder = Decoder::new(coding)?;
+        decoder.feed(begun);
+        self.decoder = Some(Box::new(decoder));
+        Ok(self)
+    }
+}
+
+impl Source {
+    fn poll_undone(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Frame<Bytes>>, Box<dyn Error + Send + Sync>>> {
+        loop {
+            if let Some(piece) = self.decoder.as_mut().map(|it| it.next()).transpose()?.flatten() {
+                return Poll::Ready(Ok(Some(Frame::data(piece))));
+            }
+            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx)).transpose()?;
+            let Some(decoder) = &mut self.decoder else { return Poll::Ready(Ok(frame)) };
+            let Some(frame) = frame else {
+                let rest = decoder.finish()?;
+                return Poll::Ready(Ok((!rest.is_empty()).then(|| Frame::data(rest))));
+            };
+            if let Ok(bytes) = frame.into_data() {
+                decoder.feed(bytes);
+            }
+        }
+    }
+}
+
+impl Body for Source {
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let frame = ready!(self.poll_undone(cx)).transpose();
+        // An error is the end of it, too.
+        self.ended = !matches!(frame, Some(Ok(_)));
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.decoder {
+            None => self.body.is_end_stream(),
+            // Whether it was whole is known when it was asked for more.
+            Some(decoder) => self.ended || !decoder.has_begun() && self.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.decoder {
+            None => self.body.size_hint(),
+            Some(_) => SizeHint::default(),
+        }
+    }
+}
