@@ -72,7 +72,12 @@ impl Shared {
         if rewriter.is_some() {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        headers.extend(rendered);
+        // A template makes one value.
+        for (name, value) in rendered {
+            if let Some(name) = name {
+                headers.insert(name, value);
+            }
+        }
         if let Some(name) = tenant.assertion() {
             let minted = self.assertions.mint(permit.user(), tenant, name, SystemTime::now());
             let assertion = minted.map_err(|failure| {
