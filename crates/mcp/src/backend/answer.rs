@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::coding::{Coding, Encoding, undo};
 use super::headers::remove_if;
 use super::source::Source;
+use crate::limits::within;
 use crate::rewrite::{Echo, EchoFilter, EventRewriter, Place, Rewriter};
 use crate::{BodyError, GatewayBody, Limits};
 
@@ -85,30 +86,9 @@ pub(crate) async fn read_answer(
         return (parts, answer);
     }
     let strict = rewriter.as_ref().is_some_and(|rewriter| !rewriter.is_lenient());
-    let encoding = match http_body::Body::is_end_stream(&body) {
-        true => Encoding::None,
-        false => Encoding::of(&parts.headers),
-    };
-    let (body, mut encoded) = (Source::new(body), None);
-    let body = match encoding {
-        Encoding::Unknown if strict || !echo.is_empty() => {
-            let answer = unseen(&mut parts, &echo);
-            return (parts, answer);
-        }
-        Encoding::Known(coding)
-            if rewriter.is_some() || !echo.is_empty() && is_event_stream(&parts.headers) =>
-        {
-            forget_the_coding(&mut parts.headers);
-            match body.undone(coding, Bytes::new()) {
-                Ok(body) => body,
-                Err(_) => return (parts, Answer::Garbage(NOT_IN_ITS_ENCODING)),
-            }
-        }
-        Encoding::Known(coding) if !echo.is_empty() => {
-            encoded = Some(coding);
-            body
-        }
-        _ => body,
+    let (body, encoded) = match undone(&mut parts, body, rewriter.as_ref(), &echo) {
+        Ok(undone) => undone,
+        Err(answer) => return (parts, answer),
     };
     let answer = match parts.status {
         status if status.is_success() && expected != Expected::Nothing => {
@@ -155,6 +135,33 @@ fn never_passed(parts: &Parts) -> Option<Answer> {
             Some(Answer::Garbage("an error page"))
         }
         _ => None,
+    }
+}
+
+/// The body without its coding, if it has to be looked at as it comes; with the coding, if only once it is there.
+fn undone(
+    parts: &mut Parts,
+    body: Incoming,
+    rewriter: Option<&Rewriter>,
+    echo: &Echo,
+) -> Result<(Source, Option<Coding>), Answer> {
+    let encoding = match http_body::Body::is_end_stream(&body) {
+        true => Encoding::None,
+        false => Encoding::of(&parts.headers),
+    };
+    let body = Source::new(body);
+    let looked_at = !echo.is_empty() || rewriter.is_some_and(|rewriter| !rewriter.is_lenient());
+    match encoding {
+        Encoding::Unknown if looked_at => Err(unseen(parts, echo)),
+        Encoding::Known(coding)
+            if rewriter.is_some() || !echo.is_empty() && is_event_stream(&parts.headers) =>
+        {
+            forget_the_coding(&mut parts.headers);
+            let body = body.undone(coding, Bytes::new());
+            Ok((body.map_err(|_| Answer::Garbage(NOT_IN_ITS_ENCODING))?, None))
+        }
+        Encoding::Known(coding) if !echo.is_empty() => Ok((body, Some(coding))),
+        _ => Ok((body, None)),
     }
 }
 
@@ -292,13 +299,15 @@ async fn rewrite(
     if media_type.as_deref() == Some(EVENT_STREAM) {
         return Answer::Passed(body.with_events(EventRewriter::new(rewriter, limit)));
     }
-    let read = timeout(limits.answer_time, Limited::new(body, limit).collect()).await;
-    let whole = match read {
-        Err(_) => return Answer::Stopped,
-        Ok(Err(failure)) if failure.is::<LengthLimitError>() => return Answer::TooLong(limit),
-        Ok(Err(failure)) if paused(&*failure) => return Answer::Stopped,
-        Ok(Err(_)) => return Answer::Garbage("an answer that broke off"),
-        Ok(Ok(whole)) => whole.to_bytes(),
+    let whole = match body.whole() {
+        Some(whole) => whole.clone(),
+        None => match timeout(limits.answer_time, Limited::new(body, limit).collect()).await {
+            Err(_) => return Answer::Stopped,
+            Ok(Err(failure)) if failure.is::<LengthLimitError>() => return Answer::TooLong(limit),
+            Ok(Err(failure)) if paused(&*failure) => return Answer::Stopped,
+            Ok(Err(_)) => return Answer::Garbage("an answer that broke off"),
+            Ok(Ok(whole)) => whole.to_bytes(),
+        },
     };
     let Ok(text) = std::str::from_utf8(&whole) else { return Answer::Garbage("not UTF-8") };
     let rewritten = match media_type.as_deref() {
@@ -340,11 +349,12 @@ async fn read_success(
         Some("application/json") if Encoding::of(headers) != Encoding::None => {
             Answer::Passed(whole(body, limits))
         }
-        // It will be read whole.
-        Some("application/json") if rewritten => Answer::Passed(whole(body, limits)),
+        Some("application/json") if rewritten => {
+            within(limits.answer_time, read_whole(body, limits)).await.unwrap_or(Answer::Stopped)
+        }
         // The pause between two frames has a limit, and so has the time for all of them.
         Some("application/json") => {
-            timeout(limits.answer_time, read_json(body, limits)).await.unwrap_or(Answer::Stopped)
+            within(limits.answer_time, read_json(body, limits)).await.unwrap_or(Answer::Stopped)
         }
         _ => Answer::Garbage("neither JSON nor an event stream"),
     }
@@ -363,26 +373,56 @@ fn is_mcp(headers: &HeaderMap) -> bool {
 }
 
 async fn read_json(mut body: Source, limits: &Limits) -> Answer {
-    let mut ready = VecDeque::new();
-    let mut size = 0;
+    let Frames { frames, size, ended } = match read(&mut body, CHECKED_JSON, limits).await {
+        Ok(frames) => frames,
+        Err(answer) => return answer,
+    };
+    if !ended {
+        return Answer::Passed(GatewayBody::stream(frames, body, Some(limits.pause_time)));
+    }
+    let whole = join(frames, size);
+    match serde_json::from_slice::<IgnoredAny>(&whole) {
+        Ok(_) => Answer::Passed(GatewayBody::full(whole)),
+        Err(_) => Answer::Garbage("a body that is not JSON"),
+    }
+}
+
+/// An answer that will be looked at as a whole.
+async fn read_whole(mut body: Source, limits: &Limits) -> Answer {
+    let limit = limits.filtered_answer;
+    match read(&mut body, limit, limits).await {
+        Ok(Frames { frames, size, ended: true }) => {
+            Answer::Passed(GatewayBody::full(join(frames, size)))
+        }
+        Ok(_) => Answer::TooLong(limit),
+        Err(answer) => answer,
+    }
+}
+
+/// The beginning of a body.
+struct Frames {
+    frames: VecDeque<Bytes>,
+    size: usize,
+    /// Whether this is all of it.
+    ended: bool,
+}
+
+/// Reads to the end, or until there are more than `most` bytes.
+async fn read(body: &mut Source, most: usize, limits: &Limits) -> Result<Frames, Answer> {
+    let (mut frames, mut size) = (VecDeque::new(), 0);
     loop {
-        let frame = match timeout(limits.pause_time, body.frame()).await {
-            Err(_) => return Answer::Stopped,
-            Ok(Some(Err(_))) => return Answer::Garbage("an answer that broke off"),
-            Ok(None) => break,
+        let frame = match within(limits.pause_time, body.frame()).await {
+            Err(_) => return Err(Answer::Stopped),
+            Ok(Some(Err(_))) => return Err(Answer::Garbage("an answer that broke off")),
+            Ok(None) => return Ok(Frames { frames, size, ended: true }),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(bytes) = frame.into_data() else { continue };
         size += bytes.len();
-        ready.push_back(bytes);
-        if size > CHECKED_JSON {
-            return Answer::Passed(GatewayBody::stream(ready, body, Some(limits.pause_time)));
+        frames.push_back(bytes);
+        if size > most {
+            return Ok(Frames { frames, size, ended: false });
         }
-    }
-    let whole = join(ready, size);
-    match serde_json::from_slice::<IgnoredAny>(&whole) {
-        Ok(_) => Answer::Passed(GatewayBody::full(whole)),
-        Err(_) => Answer::Garbage("a body that is not JSON"),
     }
 }
 
@@ -400,8 +440,12 @@ fn join(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
 }
 
 /// The media type without its parameters, in lower case: RFC 9110, section 8.3.1.
-pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let media_type = value.split_once(';').map_or(value, |(media_type, _)| media_type);
-    Some(media_type.trim().to_ascii_lowercase())
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let value = headers.get(header::CONTENT_TYPE)?.as_bytes();
+    let end = memchr::memchr(b';', value).unwrap_or(value.len());
+    let media_type = std::str::from_utf8(value.get(..end)?.trim_ascii()).ok()?;
+    if media_type.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Some(media_type.to_ascii_lowercase().into());
+    }
+    Some(media_type.into())
 }

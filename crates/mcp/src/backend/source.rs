@@ -10,6 +10,8 @@ use hyper::body::Incoming;
 
 use super::coding::{Coding, Decoder, Undecodable};
 
+type Failure = Box<dyn Error + Send + Sync>;
+
 /// The body of a backend's answer.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -34,10 +36,7 @@ impl Source {
 }
 
 impl Source {
-    fn poll_undone(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Frame<Bytes>>, Box<dyn Error + Send + Sync>>> {
+    fn poll_undone(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, Failure>> {
         loop {
             if let Some(piece) = self.decoder.as_mut().map(|it| it.next()).transpose()?.flatten() {
                 return Poll::Ready(Ok(Some(Frame::data(piece))));
@@ -57,7 +56,7 @@ impl Source {
 
 impl Body for Source {
     type Data = Bytes;
-    type Error = Box<dyn Error + Send + Sync>;
+    type Error = Failure;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

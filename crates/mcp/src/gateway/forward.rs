@@ -71,7 +71,12 @@ impl Shared {
             Some(_) => describe_content(&mut headers),
             None => remove_standard_headers(&mut headers),
         }
-        headers.extend(rendered);
+        // A template makes one value.
+        for (name, value) in rendered {
+            if let Some(name) = name {
+                headers.insert(name, value);
+            }
+        }
         if let Some(name) = tenant.assertion() {
             let minted = self.assertions.mint(permit.user(), tenant, name, SystemTime::now());
             let assertion = minted.map_err(|failure| {
