@@ -72,6 +72,10 @@ impl Shared {
         if rewriter.is_some() {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
+        // Made once: the client would put it together for each request.
+        if let Some(host) = tenant.host() {
+            headers.insert(header::HOST, host.clone());
+        }
         // A template makes one value.
         for (name, value) in rendered {
             if let Some(name) = name {
