@@ -88,7 +88,7 @@ pub(crate) async fn read_answer(
     let strict = rewriter.as_ref().is_some_and(|rewriter| !rewriter.is_lenient());
     let (body, encoded) = match undone(&mut parts, body, rewriter.as_ref(), &echo) {
         Ok(undone) => undone,
-        Err(answer) => return (parts, answer),
+        Err(answer) => return (parts, *answer),
     };
     let answer = match parts.status {
         status if status.is_success() && expected != Expected::Nothing => {
@@ -144,7 +144,7 @@ fn undone(
     body: Incoming,
     rewriter: Option<&Rewriter>,
     echo: &Echo,
-) -> Result<(Source, Option<Coding>), Answer> {
+) -> Result<(Source, Option<Coding>), Box<Answer>> {
     let encoding = match http_body::Body::is_end_stream(&body) {
         true => Encoding::None,
         false => Encoding::of(&parts.headers),
@@ -152,13 +152,15 @@ fn undone(
     let body = Source::new(body);
     let looked_at = !echo.is_empty() || rewriter.is_some_and(|rewriter| !rewriter.is_lenient());
     match encoding {
-        Encoding::Unknown if looked_at => Err(unseen(parts, echo)),
+        Encoding::Unknown if looked_at => Err(Box::new(unseen(parts, echo))),
         Encoding::Known(coding)
             if rewriter.is_some() || !echo.is_empty() && is_event_stream(&parts.headers) =>
         {
             forget_the_coding(&mut parts.headers);
-            let body = body.undone(coding, Bytes::new());
-            Ok((body.map_err(|_| Answer::Garbage(NOT_IN_ITS_ENCODING))?, None))
+            match body.undone(coding, Bytes::new()) {
+                Ok(body) => Ok((body, None)),
+                Err(_) => Err(Box::new(Answer::Garbage(NOT_IN_ITS_ENCODING))),
+            }
         }
         Encoding::Known(coding) if !echo.is_empty() => Ok((body, Some(coding))),
         _ => Ok((body, None)),
