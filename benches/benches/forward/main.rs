@@ -1,10 +1,11 @@
 //! The whole proxy beside a plain reverse proxy that checks nothing.
 //!
 //! `cargo bench -p bonafide-benches --bench forward` takes less than a minute. Every part is a process of its own on
-//! loopback, the proxies on one core, backend and load on another. Each round measures every subject once, so that a
-//! noisy neighbour hits all of them; printed are medians, and of the ratios to the plain proxy (the floor) the median of
-//! those within a round. `-- --peers` adds nginx, Envoy and FastMCP's proxy where they are in `PATH`; `benches/compare`
-//! installs them. Without `--bench`, as under `cargo test --benches`, one short round shows that all parts work.
+//! loopback, the proxies on one core, backend and load on another; all processes of this program have the allocator of
+//! `mcp-proxy`. Each round measures every subject once, so that a noisy neighbour hits all of them; printed are medians,
+//! and of the ratios to the plain proxy (the floor) the median of those within a round. `-- --peers` adds nginx, Envoy and
+//! FastMCP's proxy where they are in `PATH`; `benches/compare` installs them. Without `--bench`, as under
+//! `cargo test --benches`, one short round shows that all parts work.
 
 mod events;
 mod load;
@@ -22,6 +23,9 @@ use report::Sample;
 use world::World;
 
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: usize = 9;
 /// How long each round measures the floor and the forwarding that is compared with it.

@@ -89,6 +89,13 @@ impl VerifiedUser {
         &self.inner.id
     }
 
+    /// Whether the two are the very same proof, not only of the same user: what a cache asks before it uses what followed
+    /// from one of them.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// The issuer that signed the token.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {

@@ -32,6 +32,10 @@ pub(crate) fn describe_content(headers: &mut HeaderMap) {
 }
 
 fn is_utf8_json(value: &str) -> bool {
+    // As nearly all clients write it.
+    if value == "application/json" {
+        return true;
+    }
     let mut parts = value.split(';').map(str::trim);
     let json =
         parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"));

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use bonafide_policy::{Permit, Policy, TenantId};
+use bonafide_claims::VerifiedUser;
+use bonafide_policy::{Denial, Permit, Policy, TenantId};
 use tokio::sync::watch;
 
 use crate::Tenant;
+use crate::permits::Permits;
 
 /// Which tenants there are and who may reach them.
 ///
@@ -16,6 +18,7 @@ use crate::Tenant;
 pub struct Directory {
     tenants: BTreeMap<TenantId, Tenant>,
     policy: Policy,
+    permits: Permits,
 }
 
 impl Directory {
@@ -23,7 +26,7 @@ impl Directory {
     #[must_use]
     pub fn new(tenants: impl IntoIterator<Item = Tenant>, policy: Policy) -> Self {
         let tenants = tenants.into_iter().map(|tenant| (tenant.id().clone(), tenant)).collect();
-        Self { tenants, policy }
+        Self { tenants, policy, permits: Permits::default() }
     }
 
     /// The tenant with that id.
@@ -41,6 +44,16 @@ impl Directory {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Whether `user` may use `tenant`, as the [policy](Self::policy) decides. What it decided about this very token a moment
+    /// ago is still at hand.
+    ///
+    /// # Errors
+    ///
+    /// A [`Denial`] unless a rule allows it and no rule takes it away.
+    pub fn permit(&self, user: &VerifiedUser, tenant: &TenantId) -> Result<Permit, Denial> {
+        self.permits.permit(&self.policy, user, tenant)
     }
 
     fn has_made(&self, permit: &Permit) -> bool {

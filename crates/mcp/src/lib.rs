@@ -238,6 +238,7 @@ mod json;
 mod limits;
 mod link;
 mod message;
+mod permits;
 mod quota;
 mod refusal;
 mod rewrite;

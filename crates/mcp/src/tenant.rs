@@ -6,7 +6,7 @@ use bonafide_headers::Templates;
 use bonafide_policy::TenantId;
 use bonafide_tower::IdentityHeaders;
 use bonafide_vault::SecretName;
-use http::{HeaderName, Uri, header};
+use http::{HeaderName, HeaderValue, Uri, header};
 use url::Url;
 
 use crate::TenantScopes;
@@ -29,6 +29,7 @@ struct Inner {
     id: TenantId,
     url: Url,
     uri: Uri,
+    host: Option<HeaderValue>,
     templates: Templates,
     secrets: Vec<SecretName>,
     protected: IdentityHeaders,
@@ -70,6 +71,7 @@ impl Tenant {
             return Err(TenantError::Url);
         }
         let uri = url.as_str().parse().map_err(|_| TenantError::Url)?;
+        let host = host(&url);
         let secrets = templates
             .variables()
             .iter()
@@ -88,7 +90,7 @@ impl Tenant {
             assertion: None,
             scopes: None,
             task_list: false,
-            inner: Arc::new(Inner { id, url, uri, templates, secrets, protected }),
+            inner: Arc::new(Inner { id, url, uri, host, templates, secrets, protected }),
         })
     }
 
@@ -202,8 +204,40 @@ impl Tenant {
         &self.inner.uri
     }
 
+    /// What `Host` says, where it is sent: over TLS the connection may turn out to be HTTP/2, which has `:authority` instead.
+    pub(crate) fn host(&self) -> Option<&HeaderValue> {
+        self.inner.host.as_ref()
+    }
+
     /// The headers that no client may set on its way to this backend.
     pub(crate) fn protected_headers(&self) -> &IdentityHeaders {
         &self.inner.protected
+    }
+}
+
+fn host(url: &Url) -> Option<HeaderValue> {
+    let host = url.host_str().filter(|_| url.scheme() == "http")?;
+    match url.port() {
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
+        None => HeaderValue::from_str(host).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_is_as_in_the_url_and_only_where_it_is_sent() {
+        for (url, expected) in [
+            ("http://notes.example/mcp", Some("notes.example")),
+            ("http://notes.example:80/mcp", Some("notes.example")),
+            ("http://notes.example:8080/mcp", Some("notes.example:8080")),
+            ("http://[::1]:8080/mcp", Some("[::1]:8080")),
+            ("https://notes.example:8443/mcp", None),
+        ] {
+            let host = host(&url.parse().unwrap());
+            assert_eq!(host.as_ref().map(|host| host.to_str().unwrap()), expected, "{url}");
+        }
     }
 }

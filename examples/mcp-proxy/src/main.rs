@@ -9,6 +9,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
+
+/// Keeps the memory of streams that come and go in one piece, where glibc's own takes a fifth more.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Verified users, group policy and per-user credentials in front of MCP servers.
 ///

@@ -38,7 +38,7 @@ pub use resolver::{GroupResolver, GroupsUnavailable};
 
 use crate::user::VerifiedUser;
 use builder::Issuers;
-use cache::{Hit, Proof, TokenCache};
+use cache::{Hit, Key, Proof, TokenCache};
 use check::Window;
 use compact::Compact;
 use header::Header;
@@ -70,6 +70,17 @@ impl Verifier {
         self.shared.issuers.iter()
     }
 
+    /// What [`verify`](Self::verify) says of a token that it verified a moment ago; `None` for any other, good or not.
+    /// Nothing is fetched, and nobody is asked.
+    ///
+    /// For callers that have to look at a token before it may be verified: what was verified need not be looked at again.
+    #[must_use]
+    pub fn recall(&self, token: &str) -> Option<Result<VerifiedUser, VerifyError>> {
+        let shared = &*self.shared;
+        let (cache, key) = shared.place(token)?;
+        shared.recall(cache, key, seconds(shared.clock.now()))
+    }
+
     /// Verifies a token.
     ///
     /// Waits only when the issuer's keys have to be fetched: for its first token, and for a key that we do
@@ -82,10 +93,9 @@ impl Verifier {
     pub async fn verify(&self, token: &str) -> Result<VerifiedUser, VerifyError> {
         let shared = &*self.shared;
         let now = seconds(shared.clock.now());
-        let place = shared.cache.as_ref().and_then(|cache| Some((cache, cache.key(token)?)));
+        let place = shared.place(token);
         if let Some((cache, key)) = place
-            && let Some(hit) = cache.find(key, now)
-            && let Some(known) = shared.still_good(hit, now)
+            && let Some(known) = shared.recall(cache, key, now)
         {
             return known;
         }
@@ -102,6 +112,21 @@ impl Verifier {
 }
 
 impl Shared {
+    /// Where the token is kept once it is verified, if it is.
+    fn place<'t>(&self, token: &'t str) -> Option<(&TokenCache, Key<'t>)> {
+        let cache = self.cache.as_ref()?;
+        Some((cache, cache.key(token)?))
+    }
+
+    fn recall(
+        &self,
+        cache: &TokenCache,
+        key: Key<'_>,
+        now: u64,
+    ) -> Option<Result<VerifiedUser, VerifyError>> {
+        self.still_good(cache.find(key, now)?, now)
+    }
+
     /// What is known of a token from the last time, if that still holds.
     fn still_good(&self, hit: Hit, now: u64) -> Option<Result<VerifiedUser, VerifyError>> {
         let leeway = match hit.proof {

@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
 use super::headers::remove_if;
+use crate::limits::within;
 use crate::rewrite::{Echo, EchoFilter, EventRewriter, Place, Rewriter};
 use crate::{BodyError, GatewayBody, Limits};
 
@@ -188,13 +189,15 @@ async fn rewrite(
     if media_type.as_deref() == Some(EVENT_STREAM) {
         return Answer::Passed(body.with_events(EventRewriter::new(rewriter, limit)));
     }
-    let read = timeout(limits.answer_time, Limited::new(body, limit).collect()).await;
-    let whole = match read {
-        Err(_) => return Answer::Stopped,
-        Ok(Err(failure)) if failure.is::<LengthLimitError>() => return Answer::TooLong(limit),
-        Ok(Err(failure)) if paused(&*failure) => return Answer::Stopped,
-        Ok(Err(_)) => return Answer::Garbage("an answer that broke off"),
-        Ok(Ok(whole)) => whole.to_bytes(),
+    let whole = match body.whole() {
+        Some(whole) => whole.clone(),
+        None => match timeout(limits.answer_time, Limited::new(body, limit).collect()).await {
+            Err(_) => return Answer::Stopped,
+            Ok(Err(failure)) if failure.is::<LengthLimitError>() => return Answer::TooLong(limit),
+            Ok(Err(failure)) if paused(&*failure) => return Answer::Stopped,
+            Ok(Err(_)) => return Answer::Garbage("an answer that broke off"),
+            Ok(Ok(whole)) => whole.to_bytes(),
+        },
     };
     let Ok(text) = std::str::from_utf8(&whole) else { return Answer::Garbage("not UTF-8") };
     let rewritten = match media_type.as_deref() {
@@ -236,11 +239,12 @@ async fn read_success(
         Some("application/json") if headers.contains_key(header::CONTENT_ENCODING) => {
             Answer::Passed(whole(body, limits))
         }
-        // It will be read whole.
-        Some("application/json") if rewritten => Answer::Passed(whole(body, limits)),
+        Some("application/json") if rewritten => {
+            within(limits.answer_time, read_whole(body, limits)).await.unwrap_or(Answer::Stopped)
+        }
         // The pause between two frames has a limit, and so has the time for all of them.
         Some("application/json") => {
-            timeout(limits.answer_time, read_json(body, limits)).await.unwrap_or(Answer::Stopped)
+            within(limits.answer_time, read_json(body, limits)).await.unwrap_or(Answer::Stopped)
         }
         _ => Answer::Garbage("neither JSON nor an event stream"),
     }
@@ -259,26 +263,56 @@ fn is_mcp(headers: &HeaderMap) -> bool {
 }
 
 async fn read_json(mut body: Incoming, limits: &Limits) -> Answer {
-    let mut ready = VecDeque::new();
-    let mut size = 0;
+    let Frames { frames, size, ended } = match read(&mut body, CHECKED_JSON, limits).await {
+        Ok(frames) => frames,
+        Err(answer) => return answer,
+    };
+    if !ended {
+        return Answer::Passed(GatewayBody::stream(frames, body, Some(limits.pause_time)));
+    }
+    let whole = join(frames, size);
+    match serde_json::from_slice::<IgnoredAny>(&whole) {
+        Ok(_) => Answer::Passed(GatewayBody::full(whole)),
+        Err(_) => Answer::Garbage("a body that is not JSON"),
+    }
+}
+
+/// An answer that will be looked at as a whole.
+async fn read_whole(mut body: Incoming, limits: &Limits) -> Answer {
+    let limit = limits.filtered_answer;
+    match read(&mut body, limit, limits).await {
+        Ok(Frames { frames, size, ended: true }) => {
+            Answer::Passed(GatewayBody::full(join(frames, size)))
+        }
+        Ok(_) => Answer::TooLong(limit),
+        Err(answer) => answer,
+    }
+}
+
+/// The beginning of a body.
+struct Frames {
+    frames: VecDeque<Bytes>,
+    size: usize,
+    /// Whether this is all of it.
+    ended: bool,
+}
+
+/// Reads to the end, or until there are more than `most` bytes.
+async fn read(body: &mut Incoming, most: usize, limits: &Limits) -> Result<Frames, Answer> {
+    let (mut frames, mut size) = (VecDeque::new(), 0);
     loop {
-        let frame = match timeout(limits.pause_time, body.frame()).await {
-            Err(_) => return Answer::Stopped,
-            Ok(Some(Err(_))) => return Answer::Garbage("an answer that broke off"),
-            Ok(None) => break,
+        let frame = match within(limits.pause_time, body.frame()).await {
+            Err(_) => return Err(Answer::Stopped),
+            Ok(Some(Err(_))) => return Err(Answer::Garbage("an answer that broke off")),
+            Ok(None) => return Ok(Frames { frames, size, ended: true }),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(bytes) = frame.into_data() else { continue };
         size += bytes.len();
-        ready.push_back(bytes);
-        if size > CHECKED_JSON {
-            return Answer::Passed(GatewayBody::stream(ready, body, Some(limits.pause_time)));
+        frames.push_back(bytes);
+        if size > most {
+            return Ok(Frames { frames, size, ended: false });
         }
-    }
-    let whole = join(ready, size);
-    match serde_json::from_slice::<IgnoredAny>(&whole) {
-        Ok(_) => Answer::Passed(GatewayBody::full(whole)),
-        Err(_) => Answer::Garbage("a body that is not JSON"),
     }
 }
 
@@ -296,8 +330,12 @@ fn join(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
 }
 
 /// The media type without its parameters, in lower case: RFC 9110, section 8.3.1.
-pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let media_type = value.split_once(';').map_or(value, |(media_type, _)| media_type);
-    Some(media_type.trim().to_ascii_lowercase())
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let value = headers.get(header::CONTENT_TYPE)?.as_bytes();
+    let end = memchr::memchr(b';', value).unwrap_or(value.len());
+    let media_type = std::str::from_utf8(value.get(..end)?.trim_ascii()).ok()?;
+    if media_type.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Some(media_type.to_ascii_lowercase().into());
+    }
+    Some(media_type.into())
 }

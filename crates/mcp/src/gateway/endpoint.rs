@@ -12,7 +12,6 @@ use http::{Method, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
-use tokio::time::timeout;
 
 use super::Shared;
 use super::authorize::{Authorized, Decided, authorize};
@@ -22,6 +21,7 @@ use super::metrics::{Metrics, Outcome};
 use super::service::{method_not_allowed, not_found};
 use crate::ask::{Answered, Retry, invalid_state};
 use crate::content::check_content;
+use crate::limits::within;
 use crate::message::{Message, MessageError};
 use crate::quota::Place;
 use crate::refusal::{code, error};
@@ -57,7 +57,7 @@ impl Shared {
         let started = Instant::now();
         let method = parts.method.clone();
         let named = tenant.clone();
-        let (outcome, response) = match self.serve(tenant, parts, body).await {
+        let (outcome, response) = match self.serve(tenant, parts, body, started).await {
             Ok(served) => served,
             Err(refused) => (refused.outcome, *refused.response),
         };
@@ -92,6 +92,7 @@ impl Shared {
         tenant: Option<TenantId>,
         mut parts: Parts,
         body: B,
+        started: Instant,
     ) -> Result<(Outcome, Response<GatewayBody>), Refused>
     where
         B: Body<Data = Bytes>,
@@ -106,7 +107,7 @@ impl Shared {
             .and_then(|tenant| directory.tenant(tenant.as_str()))
             .ok_or_else(|| Refused::new(Outcome::NotFound, not_found()))?;
         // Before anything is read or written down for this user: what is refused counts too.
-        let place = self.enter(&user, tenant.id())?.map(Box::new);
+        let place = self.enter(&user, tenant.id(), started)?.map(Box::new);
         let body = match parts.method {
             Method::POST => {
                 read_body(body, self.limits.request_body, self.limits.request_time).await?
@@ -187,7 +188,7 @@ impl Shared {
         id: Option<&Value>,
         parts: &Parts,
     ) -> Result<Permit, Refused> {
-        directory.policy().permit(user, tenant).map_err(|denial| {
+        directory.permit(user, tenant).map_err(|denial| {
             tracing::info!(tenant = tenant.as_str(), %denial, "denied a tenant");
             self.trail.denied(&denial, &parts.extensions);
             let text = format!("you may not use `{}`", tenant.as_str());
@@ -226,8 +227,13 @@ impl Shared {
     }
 
     /// A place among the requests that the user has open.
-    fn enter(&self, user: &VerifiedUser, tenant: &TenantId) -> Result<Option<Place>, Refused> {
-        self.meter.enter(user.id(), tenant, Instant::now()).map_err(|wait| {
+    fn enter(
+        &self,
+        user: &VerifiedUser,
+        tenant: &TenantId,
+        now: Instant,
+    ) -> Result<Option<Place>, Refused> {
+        self.meter.enter(user.id(), tenant, now).map_err(|wait| {
             let text = format!("too many requests to `{}`: wait a little", tenant.as_str());
             let mut response = error(StatusCode::TOO_MANY_REQUESTS, None, code::TOO_MANY, &text);
             // In whole seconds, rounded up (RFC 9110, section 10.2.3).
@@ -244,7 +250,9 @@ impl Shared {
         message: Option<&Message<'_>>,
         body: &Bytes,
     ) -> Result<Option<Retry>, Refused> {
-        let Some(message) = message else { return Ok(None) };
+        let Some(message) = message.filter(|message| message.params.request_state.is_some()) else {
+            return Ok(None);
+        };
         let body = std::str::from_utf8(body).unwrap_or_default();
         Retry::read(&self.asker.states, permit, message, body, SystemTime::now()).map_err(
             |refusal| Refused::new(Outcome::Invalid, invalid_state(message.id.as_ref(), refusal)),
@@ -306,7 +314,7 @@ where
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    match timeout(time, Limited::new(body, limit).collect()).await {
+    match within(time, Limited::new(body, limit).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(failure)) if failure.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the body broke off")),

@@ -72,7 +72,16 @@ impl Shared {
         if rewriter.is_some() {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        headers.extend(rendered);
+        // Made once: the client would put it together for each request.
+        if let Some(host) = tenant.host() {
+            headers.insert(header::HOST, host.clone());
+        }
+        // A template makes one value.
+        for (name, value) in rendered {
+            if let Some(name) = name {
+                headers.insert(name, value);
+            }
+        }
         if let Some(name) = tenant.assertion() {
             let minted = self.assertions.mint(permit.user(), tenant, name, SystemTime::now());
             let assertion = minted.map_err(|failure| {

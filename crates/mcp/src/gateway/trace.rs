@@ -45,18 +45,19 @@ impl TraceIds {
         let mut given = headers.get_all(&TRACEPARENT).iter();
         let parent = given.next().filter(|_| given.next().is_none());
         let parent = parent.and_then(|parent| parent.to_str().ok()).and_then(parse);
-        let mut ours = String::with_capacity(LEN);
-        ours.push_str("00-");
+        let mut ours = Vec::with_capacity(LEN);
+        ours.extend_from_slice(b"00-");
         match parent {
-            Some((trace, _)) => ours.push_str(trace),
+            Some((trace, _)) => ours.extend_from_slice(trace.as_bytes()),
             None => {
-                push_hex(&mut ours, self.first);
-                push_hex(&mut ours, self.next());
+                ours.extend_from_slice(&hex(self.first));
+                ours.extend_from_slice(&hex(self.next()));
             }
         }
-        ours.push('-');
-        push_hex(&mut ours, self.next());
-        ours.push_str(if matches!(parent, Some((_, true))) { "-01" } else { "-00" });
+        ours.push(b'-');
+        ours.extend_from_slice(&hex(self.next()));
+        let sampled = matches!(parent, Some((_, true)));
+        ours.extend_from_slice(if sampled { b"-01" } else { b"-00" });
         if parent.is_none() {
             // Section 3.3: a state without its parent means nothing.
             headers.remove(&TRACESTATE);
@@ -75,12 +76,11 @@ pub(super) fn trace_id(headers: &HeaderMap) -> &str {
 }
 
 /// All sixteen digits.
-fn push_hex(text: &mut String, number: u64) {
-    for byte in number.to_be_bytes() {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }));
-        }
-    }
+fn hex(number: u64) -> [u8; 16] {
+    std::array::from_fn(|at| {
+        let digit = (number >> (60 - 4 * at)) as u8 & 15;
+        if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }
+    })
 }
 
 /// The id of the trace and whether it is sampled.

@@ -38,7 +38,8 @@ impl<const N: usize> Seen<N> {
 /// Whether a decoder that ignores case would take `key` for `known`. The long s and the Kelvin sign are the two
 /// characters outside ASCII that fold into it.
 pub(crate) fn folds_to(key: &str, known: &str) -> bool {
-    if key.is_ascii() {
+    // What is not ASCII is longer than what it folds into.
+    if key.len() <= known.len() || key.is_ascii() {
         return key.eq_ignore_ascii_case(known);
     }
     let fold = |c: char| match c {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use memchr::{memchr2_iter, memmem};
+use memchr::{memchr_iter, memchr2_iter};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::events::event_data;
@@ -17,13 +17,15 @@ use crate::json::{self, folds_to};
 /// A shorter value is no secret, and a word that an error may need.
 const SHORTEST: usize = 8;
 
-/// Shorter ones are met too often to be worth looking for.
-const SHORTEST_ANCHOR: usize = 4;
+/// How much of a secret is looked for first. Shorter parts are met too often to be worth it, longer ones no rarer.
+const ANCHOR: std::ops::RangeInclusive<usize> = 4..=8;
 
 /// What was sent in secret with one request.
 #[derive(Debug, Default)]
 pub(crate) struct Echo {
     needles: Vec<Needle>,
+    /// All of them, one after the other, so that they are wiped together.
+    text: SecretString,
 }
 
 /// What is known about where a secret stands.
@@ -40,14 +42,19 @@ pub(crate) enum Place {
 impl Echo {
     /// Looks for these values, and for nothing that is shorter than a secret.
     pub(crate) fn new<'a>(sent: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut echo = Self::default();
-        for text in sent {
-            let known = |needle: &Needle| needle.text.expose_secret() == text;
-            if text.len() >= SHORTEST && !echo.needles.iter().any(known) {
-                echo.needles.push(Needle::new(text));
+        let mut secrets: Vec<&str> = Vec::new();
+        for secret in sent {
+            if secret.len() >= SHORTEST && !secrets.contains(&secret) {
+                secrets.push(secret);
             }
         }
-        echo
+        // As large as it will be: a text that grows leaves copies behind.
+        let mut text = String::with_capacity(secrets.iter().map(|secret| secret.len()).sum());
+        let needles = secrets.iter().map(|secret| {
+            text.push_str(secret);
+            Needle::new(secret, text.len() - secret.len())
+        });
+        Self { needles: needles.collect(), text: text.into() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -67,9 +74,19 @@ impl Echo {
         masked(whole, &hits)
     }
 
+    /// Each of them, to be looked for.
+    fn wanted(&self) -> impl Iterator<Item = Wanted<'_>> {
+        let all = self.text.expose_secret();
+        self.needles.iter().filter_map(|needle| {
+            let secret = all.get(needle.place.clone())?;
+            let anchor = secret.as_bytes().get(needle.anchor.clone())?;
+            Some(Wanted { secret, anchor, rare: needle.rare })
+        })
+    }
+
     fn hits(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let found = self.needles.iter().filter(|needle| needle.may_be_in(text));
-        found.flat_map(|needle| needle.hits(text)).collect()
+        let found = self.wanted().filter(|wanted| wanted.may_be_in(text));
+        found.flat_map(|wanted| wanted.hits(text)).collect()
     }
 
     /// Where the end of `text` begins that may be the beginning of a secret.
@@ -78,7 +95,7 @@ impl Echo {
         if text.ends_with(b"\n") {
             return text.len();
         }
-        let starts = self.needles.iter().filter_map(|needle| needle.unfinished(text));
+        let starts = self.wanted().filter_map(|wanted| wanted.unfinished(text));
         starts.min().unwrap_or(text.len())
     }
 }
@@ -144,12 +161,21 @@ impl fmt::Debug for EchoFilter {
     }
 }
 
-/// One value to look for.
+/// Where one value stands among all, and what is known about it.
 #[derive(Debug)]
 struct Needle {
-    text: SecretString,
-    /// The longest part of it that encoders of JSON write as it is. Empty if there is none worth looking for.
+    place: Range<usize>,
+    /// A part of the value that encoders of JSON write as it is. Empty if there is none worth looking for.
     anchor: Range<usize>,
+    /// Which byte of that part is the rarest.
+    rare: usize,
+}
+
+/// One value to look for.
+struct Wanted<'a> {
+    secret: &'a str,
+    anchor: &'a [u8],
+    rare: usize,
 }
 
 /// How far a text that is looked at is a secret.
@@ -163,27 +189,46 @@ enum Match {
 }
 
 impl Needle {
-    fn new(text: &str) -> Self {
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-        let (mut anchor, mut start) = (0..0, 0);
-        for run in text.as_bytes().split(|byte| !plain(byte)) {
+    /// Of a secret that begins at `start` among all.
+    fn new(secret: &str, start: usize) -> Self {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let (mut anchor, mut run) = (0..0, 0..0);
+        for (at, byte) in secret.bytes().enumerate() {
+            run = if plain(byte) { run.start..at + 1 } else { at + 1..at + 1 };
             if run.len() > anchor.len() {
-                anchor = start..start + run.len();
+                anchor = run.clone();
             }
-            start += run.len() + 1;
+            if anchor.len() == *ANCHOR.end() {
+                break;
+            }
         }
-        if anchor.len() < SHORTEST_ANCHOR {
+        if anchor.len() < *ANCHOR.start() {
             anchor = 0..0;
         }
-        Self { text: text.into(), anchor }
+        let bytes = secret.as_bytes().get(anchor.clone()).unwrap_or_default().iter().enumerate();
+        let rare = bytes.min_by_key(|(_, byte)| commonness(**byte)).map_or(0, |(at, _)| at);
+        Self { place: start..start + secret.len(), anchor, rare }
     }
+}
 
+/// How often text has such a byte: the rarest first.
+fn commonness(byte: u8) -> u8 {
+    match byte {
+        b'A'..=b'Z' => 0,
+        b'a'..=b'z' => 2,
+        _ => 1,
+    }
+}
+
+impl Wanted<'_> {
     fn may_be_in(&self, text: &[u8]) -> bool {
-        let secret = self.text.expose_secret().as_bytes();
-        match secret.get(self.anchor.clone()) {
-            Some(anchor @ [_, ..]) => memmem::find(text, anchor).is_some(),
-            _ => true,
+        // However it is written, it is not shorter than it is.
+        if text.len() < self.secret.len() {
+            return false;
         }
+        let Some(rare) = self.anchor.get(self.rare) else { return true };
+        let mut starts = memchr_iter(*rare, text).filter_map(|at| at.checked_sub(self.rare));
+        starts.any(|start| text.get(start..).is_some_and(|text| text.starts_with(self.anchor)))
     }
 
     fn hits(&self, text: &[u8]) -> Vec<Range<usize>> {
@@ -201,7 +246,7 @@ impl Needle {
 
     fn unfinished(&self, text: &[u8]) -> Option<usize> {
         // `\u0000` for each byte is the longest way to write it.
-        let from = text.len().saturating_sub(self.text.expose_secret().len() * 6);
+        let from = text.len().saturating_sub(self.secret.len() * 6);
         let end = text.get(from..)?;
         let begins = |start: &usize| self.at(end.get(*start..).unwrap_or_default()) == Match::Begun;
         self.starts(end).find(begins).map(|start| from + start)
@@ -209,13 +254,13 @@ impl Needle {
 
     /// Where it could begin: with its first byte, or an escape.
     fn starts<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = usize> + use<'t> {
-        let first = self.text.expose_secret().as_bytes().first().copied().unwrap_or(b'\\');
+        let first = self.secret.as_bytes().first().copied().unwrap_or(b'\\');
         memchr2_iter(first, b'\\', text)
     }
 
     /// Whether `text` begins with it, as it is or as a JSON string may have it.
     fn at(&self, text: &[u8]) -> Match {
-        let secret = self.text.expose_secret();
+        let secret = self.secret;
         if text.starts_with(secret.as_bytes()) {
             return Match::Whole(secret.len());
         }
