@@ -50,10 +50,16 @@ impl Permits {
     }
 }
 
+impl Permits {
+    fn with_slots(slots: usize) -> Self {
+        let slots = (0..slots).map(|_| Mutex::default()).collect();
+        Self { slots, hasher: RandomState::default() }
+    }
+}
+
 impl Default for Permits {
     fn default() -> Self {
-        let slots = (0..SLOTS).map(|_| Mutex::default()).collect();
-        Self { slots, hasher: RandomState::default() }
+        Self::with_slots(SLOTS)
     }
 }
 
@@ -84,7 +90,8 @@ mod tests {
     #[test]
     fn a_permit_is_for_one_token_one_tenant_and_one_policy() {
         let (ada, outside) = (ada("staff"), ada("visitors"));
-        let (permits, policy) = (Permits::default(), Policy::from_toml(RULES).unwrap());
+        // All of them meet in one place.
+        let (permits, policy) = (Permits::with_slots(1), Policy::from_toml(RULES).unwrap());
         let tenant = |id: &str| id.parse::<TenantId>().unwrap();
         let permit = |user, id| permits.permit(&policy, user, &tenant(id));
         for id in ["github", "jira", "github"] {

@@ -97,6 +97,24 @@ async fn a_bad_token_is_called_invalid_and_not_repeated() {
 }
 
 #[tokio::test]
+async fn what_no_token_looks_like_is_not_taken_for_one() {
+    let idp = Issuer::new(ISSUER);
+    let name = HeaderName::from_static("x-assertion");
+    let app = app(Authenticator::bearer(idp.verifier()).with_assertion(name, idp.verifier()));
+    let token = idp.user("alice").token();
+    for (name, value) in [
+        ("authorization", "Bearer".to_owned()),
+        ("authorization", format!("Bearer {token} {token}")),
+        ("authorization", format!("Bearer {token},{token}")),
+        ("x-assertion", format!("\"{token}\"")),
+    ] {
+        let response = call(app.clone(), &[(name, &value)]).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert!(challenge(&response).contains("error=\"invalid_request\""), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn two_tokens_are_none() {
     let idp = Issuer::new(ISSUER);
     let token = idp.user("alice").token();
