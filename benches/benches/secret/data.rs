@@ -17,6 +17,11 @@ pub(crate) const VALUE: &str = "ghp_0123456789abcdef0123456789abcdef0123456789ab
 pub(crate) struct Turn(Cell<usize>);
 
 impl Turn {
+    /// Begins with the one at `start`.
+    pub(crate) fn from(start: usize) -> Self {
+        Self(Cell::new(start))
+    }
+
     pub(crate) fn next<'a>(&self, permits: &'a [Permit]) -> &'a Permit {
         // A step that is no divisor, so that neighbours in time are no neighbours in the file.
         self.0.set((self.0.get() + 769) % permits.len());

@@ -29,7 +29,7 @@ use bonafide_vault::{
     Keyring, MasterKey, MemoryVault, Owner, Sealer, SecretName, SecretStore, Secrets, Vault,
 };
 use common::{Contender, compare};
-use rusqlite::Connection;
+use rusqlite::{Connection, Statement};
 use secrecy::SecretString;
 
 use bare::{Bare, Map};
@@ -141,37 +141,48 @@ fn cold(
         SecretStore::new(Arc::new(vault), keyring.clone())
     };
     let (uncached, full) = (store(0), store(CACHED));
-    // Each with a connection of its own: the pages that one has read would be warm for the next.
-    let [f, g, h] = [(); 3].map(|()| Connection::open(path).unwrap());
-    let points = |file: &Connection, permit: &Permit| -> usize {
+    let point = "SELECT envelope FROM secrets WHERE issuer = ?1 AND directory = ?2 \
+                 AND subject = ?3 AND tenant = ?4 AND name = ?5";
+    let read_points = |statement: &mut Statement<'_>, permit: &Permit| -> usize {
         let owner = Owner::new(permit.user().id(), permit.tenant());
         let [issuer, directory, subject, tenant] = owner.parts();
-        let read = |name: &SecretName| -> Vec<u8> {
-            let mut statement = file
-                .prepare_cached(
-                    "SELECT envelope FROM secrets WHERE issuer = ?1 AND directory = ?2 \
-                     AND subject = ?3 AND tenant = ?4 AND name = ?5",
-                )
-                .unwrap();
+        let mut read = |name: &SecretName| -> Vec<u8> {
             let key = [issuer, directory, subject, tenant, name.as_str()];
             statement.query_row(key, |row| row.get(0)).unwrap()
         };
         names.iter().map(|name| read(name).len()).sum()
     };
+    // The statement comes from the connection's cache, as ours does: with `rusqlite`, none can be kept beside a connection
+    // that several threads use.
+    let points = |file: &Connection, permit: &Permit| {
+        read_points(&mut file.prepare_cached(point).unwrap(), permit)
+    };
     let opens = |key: &LessSafeKey| names.iter().map(|_| bare.open(key).len()).sum::<usize>();
-    let [a, b, c, d, e] = [(); 5].map(|()| Turn::default());
-    let mut contenders = vec![
+    // Each with a connection of its own, with as many pages in memory as SQLite keeps by itself, and each elsewhere in the
+    // file: what one has just read would be warm for the next.
+    let [f, g, h] = [(); 3].map(|()| Connection::open(path).unwrap());
+    let mut kept = h.prepare(point).unwrap();
+    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|fifths| Turn::from(permits.len() / 5 * fifths));
+    let many = permits.len() > CACHED;
+    let limit = if many {
         // The user's key is derived: nobody keeps those of all users.
         Contender::new("bare point reads, a key derived, and opens", || {
             points(&f, a.next(permits)) + opens(&bare.derive())
-        }),
+        })
+    } else {
         Contender::new("bare point reads, and opens", || {
-            points(&g, b.next(permits)) + opens(&bare.key)
+            points(&f, a.next(permits)) + opens(&bare.key)
+        })
+    };
+    let mut contenders = vec![
+        limit,
+        Contender::new("bare point reads alone", || points(&g, b.next(permits))),
+        Contender::new("the same, in one thread, statement kept", || {
+            read_points(&mut kept, c.next(permits))
         }),
-        Contender::new("bare point reads alone", || points(&h, c.next(permits))),
         Contender::new("SqliteVault, no cache", || read(&uncached, d.next(permits), names)),
     ];
-    if permits.len() > CACHED {
+    if many {
         // What is asked for is never there, and everything that is read is taken in.
         contenders.push(Contender::new("SqliteVault, its cache full of others", || {
             read(&full, e.next(permits), names)

@@ -13,7 +13,7 @@ use crate::rows;
 /// The cache of one file, and when the file was last compared with it.
 ///
 /// Changes of this process are reported to the cache when they are made. Those of other processes show in
-/// SQLite's `data_version`, which costs about a microsecond to ask for: it is asked when the last answer is
+/// SQLite's `data_version`, which costs about two microseconds to ask for: it is asked when the last answer is
 /// older than the staleness that the application allows. The writer's connection is the one that is asked,
 /// because its answer does not change with this process's own changes.
 #[derive(Debug)]

@@ -40,7 +40,7 @@
 //! * **Several processes** may use one file. A change through one `SqliteVault` is seen by it at once; one by
 //!   another process within [`DEFAULT_STALENESS`], or the time that
 //!   [`with_staleness`](SqliteVaultBuilder::with_staleness) sets. Asking SQLite whether the file has changed
-//!   costs about as much as everything else in a warm read, which is why it is not asked each time.
+//!   costs more than everything else in a warm read, which is why it is not asked each time.
 //! * **Policy**: anybody who may write to the file may change the table with SQL. A change is noticed within
 //!   [a quarter of a second](SqliteMapping::with_interval), and read as a whole or not at all.
 //! * **Audit**: events that come together are one transaction, on a thread that no decision waits for. Reading them

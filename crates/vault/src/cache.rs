@@ -87,6 +87,12 @@ impl ReadCache {
         }
     }
 
+    /// Whether it can keep anything: not if it was made for 0 owners.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.entries.room() > 0
+    }
+
     /// What is known about `owner`.
     #[must_use]
     pub fn lookup(&self, owner: Owner<'_>) -> Lookup {

@@ -37,6 +37,10 @@ impl Shelf {
 
     /// The same in few pieces of memory, to be kept.
     pub(crate) fn packed(&self) -> Self {
+        // One row is in as few pieces already.
+        if self.rows.len() < 2 {
+            return self.clone();
+        }
         let envelopes = Envelope::pack(self.rows.iter().map(|(_, record)| record.envelope()));
         let rows = self.rows.iter().cloned().zip(envelopes);
         Self { rows: rows.map(|((name, row), packed)| (name, row.with_envelope(packed))).collect() }
