@@ -142,10 +142,12 @@ impl Decoder {
                 mem::take(decoder.get_mut())
             }
             Inner::Zstd { decoder, full, whole } => {
-                let mut piece = Vec::new();
-                while piece.is_empty() && (*full || !self.input.is_empty()) {
+                let (mut piece, mut len) = (Vec::new(), 0);
+                // A run ends with its frame, however little that means.
+                while len < PIECE && (*full || !self.input.is_empty()) {
                     piece.resize(PIECE, 0);
-                    let status = decoder.run_on_buffers(&self.input, &mut piece)?;
+                    let room = piece.get_mut(len..).unwrap_or_default();
+                    let status = decoder.run_on_buffers(&self.input, room)?;
                     if status.bytes_read == 0 && status.bytes_written == 0 && !*full {
                         return Err(Undecodable(None));
                     }
@@ -154,9 +156,12 @@ impl Decoder {
                     if status.bytes_read > 0 || status.bytes_written > 0 {
                         *whole = status.remaining == 0;
                     }
-                    *full = status.bytes_written == PIECE;
-                    piece.truncate(status.bytes_written);
+                    len += status.bytes_written;
+                    *full = len == PIECE;
                 }
+                piece.truncate(len);
+                // Whoever reads the answer as a whole keeps all pieces.
+                piece.shrink_to_fit();
                 piece
             }
         };
@@ -321,6 +326,25 @@ mod tests {
         encoder.window_log(27).unwrap();
         encoder.write_all(b"x").unwrap();
         assert!(undone(Coding::Zstd, &encoder.finish().unwrap(), 10).is_err());
+    }
+
+    #[test]
+    fn many_small_parts_take_little_memory() {
+        for (coding, part) in [(Coding::Gzip, gzip(b"x")), (Coding::Zstd, zstd(b"x"))] {
+            // In one frame of the body, and in one each.
+            for step in [usize::MAX, part.len()] {
+                let parts = part.repeat(1000);
+                let mut decoder = Decoder::new(coding).unwrap();
+                let mut kept = 0;
+                for bytes in parts.chunks(step) {
+                    decoder.feed(Bytes::copy_from_slice(bytes));
+                    while let Some(piece) = decoder.next().unwrap() {
+                        kept += Vec::from(piece).capacity();
+                    }
+                }
+                assert!(kept <= 16 * 1000, "{coding:?} {step}: {kept} bytes for 1000");
+            }
+        }
     }
 
     #[test]
