@@ -72,8 +72,8 @@
 //!   successful result goes on byte for byte, if it can be seen to be one: a JSON answer of more than 64 KiB, and an event that
 //!   does not come at once, are masked in any case.
 //! * An answer that the backend has compressed goes on as it came, unless it has to be looked at. Where a credential was
-//!   sent, backends are asked for `gzip`, `zstd` or nothing of the kind, as far as the client takes it; what they compress is
-//!   undone to look for the credential, and goes on compressed if it is not there. A stream, an answer of more than 64 KiB of
+//!   sent, backends are asked for `gzip`, `zstd` or nothing of the kind, as far as the client takes it, and for nothing of the
+//!   kind on a standing stream; what they compress is undone to look for the credential, and goes on compressed if it is not there. A stream, an answer of more than 64 KiB of
 //!   compressed bytes, and whatever something has to be masked in reach the client without compression, and so do lists that
 //!   are filtered. What is not in its `Content-Encoding`, is in another (`br`, or several), or was short and means more than
 //!   [`Limits::filtered_answer`] is an error; of a backend's own error in another coding, the status is left.
@@ -239,6 +239,7 @@ mod check;
 mod content;
 mod directory;
 mod gateway;
+mod gather;
 mod json;
 mod limits;
 mod link;

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde::de::IgnoredAny;
 use tokio::time::timeout;
@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::coding::{Coding, Encoding, undo};
 use super::headers::remove_if;
 use super::source::Source;
+use crate::gather::{Gathered, NotWhole, gather};
 use crate::limits::within;
 use crate::rewrite::{Echo, EchoFilter, EventRewriter, Place, Rewriter};
 use crate::{BodyError, GatewayBody, Limits};
@@ -187,7 +188,8 @@ async fn look_into(
     echo: Echo,
     limits: &Limits,
 ) -> Answer {
-    let (encoded, whole) = match timeout(limits.answer_time, begin(&mut body)).await {
+    let Begun { bytes: encoded, whole } = match timeout(limits.answer_time, begin(&mut body)).await
+    {
         Err(_) | Ok(Err(BodyError::Paused)) => return Answer::Stopped,
         Ok(Err(_)) => return Answer::Garbage("an answer that broke off"),
         Ok(Ok(begun)) => begun,
@@ -212,18 +214,18 @@ async fn look_into(
     Answer::Passed(GatewayBody::full(masked))
 }
 
-/// As much of a body as is read before any of it goes on, and whether that is all.
-async fn begin(body: &mut GatewayBody) -> Result<(Bytes, bool), BodyError> {
-    let mut begun = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+/// As much of a body as is read before any of it goes on.
+async fn begin(body: &mut GatewayBody) -> Result<Begun, BodyError> {
+    let mut gathered = Gathered::default();
+    while gathered.len() <= CHECKED_JSON {
+        let Some(frame) = body.frame().await else {
+            return Ok(Begun { bytes: gathered.into_bytes(), whole: true });
+        };
         if let Ok(bytes) = frame?.into_data() {
-            begun.extend_from_slice(&bytes);
-        }
-        if begun.len() > CHECKED_JSON {
-            return Ok((begun.freeze(), false));
+            gathered.push(bytes);
         }
     }
-    Ok((begun.freeze(), true))
+    Ok(Begun { bytes: gathered.into_bytes(), whole: false })
 }
 
 fn place(parts: &Parts) -> Place {
@@ -303,12 +305,11 @@ async fn rewrite(
     }
     let whole = match body.whole() {
         Some(whole) => whole.clone(),
-        None => match timeout(limits.answer_time, Limited::new(body, limit).collect()).await {
-            Err(_) => return Answer::Stopped,
-            Ok(Err(failure)) if failure.is::<LengthLimitError>() => return Answer::TooLong(limit),
-            Ok(Err(failure)) if paused(&*failure) => return Answer::Stopped,
-            Ok(Err(_)) => return Answer::Garbage("an answer that broke off"),
-            Ok(Ok(whole)) => whole.to_bytes(),
+        None => match timeout(limits.answer_time, gather(body, limit)).await {
+            Err(_) | Ok(Err(NotWhole::Broken(BodyError::Paused))) => return Answer::Stopped,
+            Ok(Err(NotWhole::TooLong)) => return Answer::TooLong(limit),
+            Ok(Err(NotWhole::Broken(_))) => return Answer::Garbage("an answer that broke off"),
+            Ok(Ok(whole)) => whole,
         },
     };
     let Ok(text) = std::str::from_utf8(&whole) else { return Answer::Garbage("not UTF-8") };
@@ -325,10 +326,6 @@ async fn rewrite(
         Cow::Borrowed(_) => Answer::Passed(GatewayBody::full(whole)),
         Cow::Owned(rewritten) => Answer::Passed(GatewayBody::full(rewritten)),
     }
-}
-
-fn paused(failure: &(dyn std::error::Error + 'static)) -> bool {
-    matches!(failure.downcast_ref(), Some(BodyError::Paused))
 }
 
 async fn read_success(
@@ -375,16 +372,16 @@ fn is_mcp(headers: &HeaderMap) -> bool {
 }
 
 async fn read_json(mut body: Source, limits: &Limits) -> Answer {
-    let Frames { frames, size, ended } = match read(&mut body, CHECKED_JSON, limits).await {
-        Ok(frames) => frames,
+    let begun = match read(&mut body, CHECKED_JSON, limits).await {
+        Ok(begun) => begun,
         Err(answer) => return answer,
     };
-    if !ended {
-        return Answer::Passed(GatewayBody::stream(frames, body, Some(limits.pause_time)));
+    if !begun.whole {
+        let begun = VecDeque::from([begun.bytes]);
+        return Answer::Passed(GatewayBody::stream(begun, body, Some(limits.pause_time)));
     }
-    let whole = join(frames, size);
-    match serde_json::from_slice::<IgnoredAny>(&whole) {
-        Ok(_) => Answer::Passed(GatewayBody::full(whole)),
+    match serde_json::from_slice::<IgnoredAny>(&begun.bytes) {
+        Ok(_) => Answer::Passed(GatewayBody::full(begun.bytes)),
         Err(_) => Answer::Garbage("a body that is not JSON"),
     }
 }
@@ -393,52 +390,33 @@ async fn read_json(mut body: Source, limits: &Limits) -> Answer {
 async fn read_whole(mut body: Source, limits: &Limits) -> Answer {
     let limit = limits.filtered_answer;
     match read(&mut body, limit, limits).await {
-        Ok(Frames { frames, size, ended: true }) => {
-            Answer::Passed(GatewayBody::full(join(frames, size)))
-        }
+        Ok(Begun { bytes, whole: true }) => Answer::Passed(GatewayBody::full(bytes)),
         Ok(_) => Answer::TooLong(limit),
         Err(answer) => answer,
     }
 }
 
-/// The beginning of a body.
-struct Frames {
-    frames: VecDeque<Bytes>,
-    size: usize,
-    /// Whether this is all of it.
-    ended: bool,
+/// As much of a body as was read.
+struct Begun {
+    bytes: Bytes,
+    whole: bool,
 }
 
 /// Reads to the end, or until there are more than `most` bytes.
-async fn read(body: &mut Source, most: usize, limits: &Limits) -> Result<Frames, Answer> {
-    let (mut frames, mut size) = (VecDeque::new(), 0);
-    loop {
+async fn read(body: &mut Source, most: usize, limits: &Limits) -> Result<Begun, Answer> {
+    let mut gathered = Gathered::default();
+    while gathered.len() <= most {
         let frame = match within(limits.pause_time, body.frame()).await {
             Err(_) => return Err(Answer::Stopped),
             Ok(Some(Err(_))) => return Err(Answer::Garbage("an answer that broke off")),
-            Ok(None) => return Ok(Frames { frames, size, ended: true }),
+            Ok(None) => return Ok(Begun { bytes: gathered.into_bytes(), whole: true }),
             Ok(Some(Ok(frame))) => frame,
         };
-        let Ok(bytes) = frame.into_data() else { continue };
-        size += bytes.len();
-        frames.push_back(bytes);
-        if size > most {
-            return Ok(Frames { frames, size, ended: false });
+        if let Ok(bytes) = frame.into_data() {
+            gathered.push(bytes);
         }
     }
-}
-
-fn join(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
-    match (parts.pop_front(), parts.is_empty()) {
-        (None, _) => Bytes::new(),
-        (Some(only), true) => only,
-        (Some(first), false) => {
-            let mut whole = BytesMut::with_capacity(size);
-            whole.extend_from_slice(&first);
-            parts.iter().for_each(|part| whole.extend_from_slice(part));
-            whole.freeze()
-        }
-    }
+    Ok(Begun { bytes: gathered.into_bytes(), whole: false })
 }
 
 /// The media type without its parameters, in lower case: RFC 9110, section 8.3.1.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode, header};
 use http_body::Body;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use super::Shared;
@@ -21,6 +21,7 @@ use super::metrics::{Metrics, Outcome};
 use super::service::{method_not_allowed, not_found};
 use crate::ask::{Answered, Retry, invalid_state};
 use crate::content::check_content;
+use crate::gather::{NotWhole, gather};
 use crate::limits::within;
 use crate::message::{Message, MessageError};
 use crate::quota::Place;
@@ -314,10 +315,11 @@ where
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    match within(time, Limited::new(body, limit).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(failure)) if failure.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the body broke off")),
+    let body = body.map_err(Into::<Box<dyn std::error::Error + Send + Sync>>::into);
+    match within(time, gather(body, limit)).await {
+        Ok(Ok(whole)) => Ok(whole),
+        Ok(Err(NotWhole::TooLong)) => Err(too_large()),
+        Ok(Err(NotWhole::Broken(_))) => Err(refuse(StatusCode::BAD_REQUEST, "the body broke off")),
         Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
     }
 }

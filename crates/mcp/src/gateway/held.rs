@@ -6,7 +6,6 @@ use bonafide_policy::Permit;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
@@ -18,6 +17,7 @@ use super::forward::Exchange;
 use super::metrics::Outcome;
 use crate::ask::Retry;
 use crate::backend::media_type;
+use crate::gather::{NotWhole, gather};
 use crate::message::Message;
 use crate::quota::Seat;
 use crate::refusal::{code, error};
@@ -160,13 +160,12 @@ async fn as_events(response: Response<GatewayBody>, limit: usize) -> Result<Gate
     if media_type(&parts.headers).as_deref() == Some("text/event-stream") {
         return Ok(body);
     }
-    let whole = Limited::new(body, limit).collect().await.map_err(|failure| {
-        NoEvents::of_backend(match failure.is::<LengthLimitError>() {
-            true => format!("the backend's answer has more than {limit} bytes"),
-            false => "the backend's answer broke off".to_owned(),
+    let whole = gather(body, limit).await.map_err(|failure| {
+        NoEvents::of_backend(match failure {
+            NotWhole::TooLong => format!("the backend's answer has more than {limit} bytes"),
+            NotWhole::Broken(_) => "the backend's answer broke off".to_owned(),
         })
     })?;
-    let whole = whole.to_bytes();
     let text = std::str::from_utf8(&whole).ok();
     let text = text.filter(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
     let status = parts.status.as_u16();
