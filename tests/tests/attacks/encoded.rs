@@ -225,6 +225,20 @@ async fn a_backend_is_asked_for_no_coding_that_can_not_be_undone() {
     }
 }
 
+/// Undoing one takes memory as long as it stands.
+#[tokio::test]
+async fn a_standing_stream_is_asked_for_without_compression() {
+    let answer = b"HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\n\r\n";
+    let backend = RawBackend::start_bytes(answer, false).await;
+    let world = World::start(&[("t", backend.url())], Limits::default()).await;
+    let alice = world.user("alice", &["t"]);
+    world.store(&alice, "t", KEY).await;
+    world.open("t");
+    let request = world.request(Method::GET, "t", &alice).header("accept-encoding", "gzip");
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert!(backend.seen().contains("accept-encoding: identity\r\n"), "{}", backend.seen());
+}
+
 #[tokio::test]
 async fn an_encoded_event_goes_on_at_once_without_the_credential() {
     let event = format!("data: {{\"method\":\"notifications/message\",\"params\":\"{KEY}\"}}\n\n");

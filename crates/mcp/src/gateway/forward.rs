@@ -90,7 +90,9 @@ impl Shared {
             headers.insert(name, assertion);
         }
         let echo = echo(tenant, &secrets, &headers);
-        if rewriter.is_some() {
+        // A standing stream that is undone would take memory as long as it stands.
+        let standing = parts.method == Method::GET && !echo.is_empty();
+        if rewriter.is_some() || standing {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         } else if !echo.is_empty() {
             accept_known_codings(&mut headers);

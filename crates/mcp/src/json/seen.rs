@@ -36,7 +36,7 @@ impl<const N: usize> Seen<N> {
 }
 
 /// Whether a decoder that ignores case would take `key` for `known`. The long s and the Kelvin sign are the two
-/// characters outside ASCII that fold into it.
+/// characters outside ASCII that fold into it; Java takes the Turkish letters for an `i` as well.
 pub(crate) fn folds_to(key: &str, known: &str) -> bool {
     // What is not ASCII is longer than what it folds into.
     if key.len() <= known.len() || key.is_ascii() {
@@ -45,6 +45,7 @@ pub(crate) fn folds_to(key: &str, known: &str) -> bool {
     let fold = |c: char| match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
+        '\u{130}' | '\u{131}' => 'i',
         c => c.to_ascii_lowercase(),
     };
     key.chars().map(fold).eq(known.chars().map(fold))

@@ -37,6 +37,8 @@ fn refuses_what_two_parsers_could_read_differently() {
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","NAME":"b"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"param\u017f":{"name":"b"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"Params":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"\u0130D":2,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"\u0131d":2,"method":"ping"}"#,
     ];
     for body in bodies {
         assert_eq!(parse(body).unwrap_err(), MessageError::AmbiguousMember, "{body}");
