@@ -1,7 +1,7 @@
 //! A process that is killed with SIGKILL while it writes and seals again: afterwards every secret is the old or
 //! the new value, and opens.
 //!
-//! Runs 40 times; `BONAFIDE_KILLS=1000` runs a thousand times, as `.ci/run` does. What it cannot show is a loss of
+//! Runs 40 times; `BONAFIDE_KILLS=1000` runs a thousand times, and `.ci/run` 250. What it cannot show is a loss of
 //! power: SIGKILL takes the process and leaves the system's page cache.
 
 #![cfg(unix)]
