@@ -342,9 +342,7 @@ async fn read_success(
     match media_type(headers).as_deref() {
         _ if nothing && expected == Expected::Answer => Answer::Garbage("no answer to a request"),
         _ if nothing => Answer::Passed(whole(body, limits)),
-        Some("text/event-stream") => {
-            Answer::Passed(GatewayBody::stream(VecDeque::new(), body, None))
-        }
+        Some(EVENT_STREAM) => Answer::Passed(GatewayBody::stream(VecDeque::new(), body, None)),
         Some("application/json") if Encoding::of(headers) != Encoding::None => {
             Answer::Passed(whole(body, limits))
         }
@@ -368,7 +366,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 fn is_mcp(headers: &HeaderMap) -> bool {
-    matches!(media_type(headers).as_deref(), Some("application/json" | "text/event-stream"))
+    matches!(media_type(headers).as_deref(), Some("application/json" | EVENT_STREAM))
 }
 
 async fn read_json(mut body: Source, limits: &Limits) -> Answer {

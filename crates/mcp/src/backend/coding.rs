@@ -292,23 +292,26 @@ mod tests {
 
     #[test]
     fn what_is_flushed_comes_out_at_once() {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let mut decoder = Decoder::new(Coding::Gzip).unwrap();
-        for event in ["data: 1\n\n", "data: 2\n\n"] {
-            encoder.write_all(event.as_bytes()).unwrap();
-            encoder.flush().unwrap();
-            decoder.feed(mem::take(encoder.get_mut()).into());
-            assert_eq!(decoder.next().unwrap().unwrap(), event);
-            assert!(decoder.next().unwrap().is_none());
-        }
-        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
-        let mut decoder = Decoder::new(Coding::Zstd).unwrap();
-        for event in ["data: 1\n\n", "data: 2\n\n"] {
-            encoder.write_all(event.as_bytes()).unwrap();
-            encoder.flush().unwrap();
-            decoder.feed(mem::take(encoder.get_mut()).into());
-            assert_eq!(decoder.next().unwrap().unwrap(), event);
-            assert!(decoder.next().unwrap().is_none());
+        let events = ["data: 1\n\n", "data: 2\n\n"];
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        let mut zstd = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+        let gzip = events.map(|event| {
+            gzip.write_all(event.as_bytes()).unwrap();
+            gzip.flush().unwrap();
+            mem::take(gzip.get_mut())
+        });
+        let zstd = events.map(|event| {
+            zstd.write_all(event.as_bytes()).unwrap();
+            zstd.flush().unwrap();
+            mem::take(zstd.get_mut())
+        });
+        for (coding, flushed) in [(Coding::Gzip, gzip), (Coding::Zstd, zstd)] {
+            let mut decoder = Decoder::new(coding).unwrap();
+            for (event, bytes) in events.into_iter().zip(flushed) {
+                decoder.feed(bytes.into());
+                assert_eq!(decoder.next().unwrap().unwrap(), event, "{coding:?}");
+                assert!(decoder.next().unwrap().is_none());
+            }
         }
     }
 
