@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::backend::{Coding, Source, Undecodable};
@@ -37,7 +38,7 @@ pub struct GatewayBody {
 }
 
 /// Ready when a stream has to end.
-struct End(Pin<Box<dyn Future<Output = ()> + Send>>);
+struct End(Pin<Box<dyn Future<Output = Result<(), Elapsed>> + Send>>);
 
 impl fmt::Debug for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,8 +129,11 @@ impl GatewayBody {
         self
     }
 
-    /// Ends when `end` is ready, cleanly, if it has not ended by then.
-    pub(crate) fn until(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
+    /// Ends when `end` is ready, whatever it says: cleanly, if it has not ended by then.
+    pub(crate) fn until(
+        mut self,
+        end: impl Future<Output = Result<(), Elapsed>> + Send + 'static,
+    ) -> Self {
         self.end = Some(End(Box::pin(end)));
         self
     }
@@ -224,7 +228,7 @@ impl Body for GatewayBody {
             };
             let ready = ready.inspect_err(|_| self.rest = None)?;
             if !ready.is_empty() {
-                self.ready.push_back(ready);
+                return Poll::Ready(Some(Ok(Frame::data(ready))));
             }
         }
     }

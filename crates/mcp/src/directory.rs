@@ -90,10 +90,13 @@ impl SharedDirectory {
         self.replaced.send_replace(());
     }
 
-    /// Returns when the policy in force is no longer the one that made `permit`, or its tenant is gone.
-    pub(crate) async fn outlived(&self, permit: &Permit) {
-        // First, so that no change gets between the look and the wait.
-        let mut replaced = self.replaced.subscribe();
-        while self.load().has_made(permit) && replaced.changed().await.is_ok() {}
+    /// Ready when the policy in force is no longer the one that made `permit`, or its tenant is gone.
+    pub(crate) fn outlived(&self, permit: Permit) -> impl Future<Output = ()> + Send + use<> {
+        let directory = self.clone();
+        async move {
+            // First, so that no change gets between the look and the wait.
+            let mut replaced = directory.replaced.subscribe();
+            while directory.load().has_made(&permit) && replaced.changed().await.is_ok() {}
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Bodies that are read as a whole.
 
-use std::pin::pin;
+use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
@@ -47,11 +47,13 @@ impl Gathered {
 }
 
 /// All of a body that has at most `limit` bytes.
-pub(crate) async fn gather<B>(body: B, limit: usize) -> Result<Bytes, NotWhole<B::Error>>
+pub(crate) async fn gather<B>(
+    mut body: Pin<&mut B>,
+    limit: usize,
+) -> Result<Bytes, NotWhole<B::Error>>
 where
     B: Body<Data = Bytes>,
 {
-    let mut body = pin!(body);
     let mut gathered = Gathered::default();
     while let Some(frame) = body.frame().await {
         let Ok(bytes) = frame.map_err(NotWhole::Broken)?.into_data() else { continue };
@@ -67,7 +69,7 @@ where
 mod tests {
     use std::collections::VecDeque;
     use std::convert::Infallible;
-    use std::pin::Pin;
+    use std::pin::pin;
     use std::task::{Context, Poll};
 
     use http_body::Frame;
@@ -90,7 +92,7 @@ mod tests {
 
     async fn gathered(pieces: &[&'static str], limit: usize) -> Option<Bytes> {
         let pieces = pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
-        gather(Pieces(pieces), limit).await.ok()
+        gather(pin!(Pieces(pieces)), limit).await.ok()
     }
 
     #[tokio::test]
@@ -111,11 +113,11 @@ mod tests {
     #[tokio::test]
     async fn what_comes_at_once_is_not_copied_and_of_small_pieces_none_is_kept() {
         let large = Bytes::from(vec![7; 1 << 16]);
-        let whole = gather(Pieces([large.clone()].into()), 1 << 16).await.unwrap();
+        let whole = gather(pin!(Pieces([large.clone()].into())), 1 << 16).await.unwrap();
         assert_eq!(whole.as_ptr(), large.as_ptr());
         drop(whole);
         let pieces = (0..100).map(|at| large.slice(at..=at)).collect();
-        let whole = gather(Pieces(pieces), 1 << 16).await.unwrap();
+        let whole = gather(pin!(Pieces(pieces)), 1 << 16).await.unwrap();
         assert_eq!(whole, vec![7; 100]);
         // Nobody else holds it now.
         assert!(large.is_unique());

@@ -1,7 +1,7 @@
 //! How much and how long.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -9,12 +9,17 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 /// As [`timeout`], without a timer for what is ready at once: most bodies come with their heads.
-pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
-    let mut future = pin!(future);
+///
+/// By reference, as the future would take its room twice in here.
+pub(crate) async fn within<F: Future>(
+    limit: Duration,
+    mut future: Pin<&mut F>,
+) -> Result<F::Output, Elapsed> {
     match poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
-        Poll::Ready(output) => Ok(output),
-        Poll::Pending => timeout(limit, future).await,
+        Poll::Ready(output) => return Ok(output),
+        Poll::Pending => {}
     }
+    timeout(limit, future).await
 }
 
 /// The limits of a [`Gateway`](crate::Gateway). The defaults suit most MCP servers.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::pin::{Pin, pin};
 
 use bytes::Bytes;
 use http::response::Parts;
@@ -290,7 +291,7 @@ fn forget_the_coding(headers: &mut HeaderMap) {
 /// What the client may have of an answer: an event stream as it goes on, anything else when it is whole.
 async fn rewrite(
     headers: &mut HeaderMap,
-    body: GatewayBody,
+    mut body: GatewayBody,
     rewriter: Rewriter,
     limits: &Limits,
 ) -> Answer {
@@ -305,7 +306,7 @@ async fn rewrite(
     }
     let whole = match body.whole() {
         Some(whole) => whole.clone(),
-        None => match timeout(limits.answer_time, gather(body, limit)).await {
+        None => match timeout(limits.answer_time, gather(Pin::new(&mut body), limit)).await {
             Err(_) | Ok(Err(NotWhole::Broken(BodyError::Paused))) => return Answer::Stopped,
             Ok(Err(NotWhole::TooLong)) => return Answer::TooLong(limit),
             Ok(Err(NotWhole::Broken(_))) => return Answer::Garbage("an answer that broke off"),
@@ -347,11 +348,13 @@ async fn read_success(
             Answer::Passed(whole(body, limits))
         }
         Some("application/json") if rewritten => {
-            within(limits.answer_time, read_whole(body, limits)).await.unwrap_or(Answer::Stopped)
+            let answer = pin!(read_whole(body, limits));
+            within(limits.answer_time, answer).await.unwrap_or(Answer::Stopped)
         }
         // The pause between two frames has a limit, and so has the time for all of them.
         Some("application/json") => {
-            within(limits.answer_time, read_json(body, limits)).await.unwrap_or(Answer::Stopped)
+            let answer = pin!(read_json(body, limits));
+            within(limits.answer_time, answer).await.unwrap_or(Answer::Stopped)
         }
         _ => Answer::Garbage("neither JSON nor an event stream"),
     }
@@ -404,7 +407,7 @@ struct Begun {
 async fn read(body: &mut Source, most: usize, limits: &Limits) -> Result<Begun, Answer> {
     let mut gathered = Gathered::default();
     while gathered.len() <= most {
-        let frame = match within(limits.pause_time, body.frame()).await {
+        let frame = match within(limits.pause_time, pin!(body.frame())).await {
             Err(_) => return Err(Answer::Stopped),
             Ok(Some(Err(_))) => return Err(Answer::Garbage("an answer that broke off")),
             Ok(None) => return Ok(Begun { bytes: gathered.into_bytes(), whole: true }),

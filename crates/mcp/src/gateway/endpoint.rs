@@ -1,5 +1,6 @@
 //! One request to `/{tenant}/mcp`, from the token to the rendered headers.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,7 +9,7 @@ use bonafide_policy::{Permit, TenantId};
 use bonafide_tower::{Challenge, Peer};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -48,8 +49,8 @@ impl Shared {
     pub(super) async fn endpoint<B>(
         self: &Arc<Self>,
         tenant: Option<TenantId>,
-        parts: Parts,
-        body: B,
+        parts: &mut Parts,
+        body: Pin<&mut B>,
     ) -> Response<GatewayBody>
     where
         B: Body<Data = Bytes>,
@@ -57,12 +58,11 @@ impl Shared {
     {
         let started = Instant::now();
         let method = parts.method.clone();
-        let named = tenant.clone();
-        let (outcome, response) = match self.serve(tenant, parts, body, started).await {
+        let (outcome, response) = match self.serve(tenant.as_ref(), parts, body, started).await {
             Ok(served) => served,
             Err(refused) => (refused.outcome, *refused.response),
         };
-        self.served(outcome, &method, named.as_ref(), response.status(), started);
+        self.served(outcome, &method, tenant.as_ref(), response.status(), started);
         response
     }
 
@@ -90,17 +90,17 @@ impl Shared {
     /// Each step needs what the step before it proved.
     async fn serve<B>(
         self: &Arc<Self>,
-        tenant: Option<TenantId>,
-        mut parts: Parts,
-        body: B,
+        tenant: Option<&TenantId>,
+        parts: &mut Parts,
+        body: Pin<&mut B>,
         started: Instant,
     ) -> Result<(Outcome, Response<GatewayBody>), Refused>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let user = self.authenticate(tenant.as_ref(), &parts).await?;
-        self.hosts.check(&parts).map_err(|refusal| {
+        let user = self.authenticate(tenant, parts).await?;
+        self.hosts.check(parts).map_err(|refusal| {
             Refused::invalid(StatusCode::FORBIDDEN, code::DENIED, &refusal.to_string())
         })?;
         let directory = self.directory.load();
@@ -125,25 +125,23 @@ impl Shared {
         };
         // A caller who may not be here learns that, and nothing about how well the message was made.
         let id = message.as_ref().and_then(|message| message.as_ref().ok()?.id.as_ref());
-        let permit = self.permit(&directory, &user, tenant.id(), id, &parts)?;
+        let permit = self.permit(&directory, &user, tenant.id(), id, parts)?;
         let read = message.as_ref().and_then(|message| message.as_ref().ok());
-        self.require_scopes(&permit, tenant, read, &body, &parts)?;
+        self.require_scopes(&permit, tenant, read, &body, parts)?;
         if message.is_some() {
             check_content(&parts.headers).map_err(|refusal| {
                 let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
                 Refused::invalid(status, code::INVALID_REQUEST, &refusal.to_string())
             })?;
         }
-        let message = message.transpose().map_err(|refusal| invalid_message(None, &refusal))?;
+        let mut message = message.transpose().map_err(|refusal| invalid_message(None, &refusal))?;
         let retry = self.retry(&permit, message.as_ref(), &body)?;
         let body = retry.as_ref().map_or_else(|| body.clone(), |retry| retry.body.clone());
-        let message = match &retry {
-            Some(_) => {
-                Some(Message::parse(&body).map_err(|refusal| invalid_message(None, &refusal))?)
-            }
-            None => message,
-        };
-        let authorized = self.authorized(&permit, tenant, message.as_ref(), &parts, &body)?;
+        if retry.is_some() {
+            let again = Message::parse(&body).map_err(|refusal| invalid_message(None, &refusal))?;
+            message = Some(again);
+        }
+        let authorized = self.authorized(&permit, tenant, message.as_ref(), parts, &body)?;
         let (sent, outcome) = (authorized.body.clone(), authorized.outcome());
         let id = message.as_ref().and_then(|message| message.id.as_ref());
         let session = self.open_session(&permit, &mut parts.headers, id)?;
@@ -165,6 +163,7 @@ impl Shared {
                         return Err(self.ask_again(&exchange, &rendered));
                     };
                     let (shared, tenant) = (Arc::clone(self), tenant.clone());
+                    let parts = std::mem::replace(parts, Request::new(()).into_parts().0);
                     let held = Held { shared, permit, tenant, parts, retry, url, seat };
                     // Boxed: few requests wait, and every request would carry the room for it.
                     let (outcome, response) = Box::pin(held.answer()).await?;
@@ -175,8 +174,9 @@ impl Shared {
         }
         let message = message.as_ref();
         let rewriter = authorized.rewriter(&permit, message, &mut parts.headers);
-        let exchange = Exchange { permit: &permit, tenant, message, body: &body, rewriter, url };
-        let response = self.exchange(exchange, parts, rendered, sent).await?;
+        let mut exchange =
+            Exchange { permit: &permit, tenant, message, body: &body, rewriter, url };
+        let response = self.exchange(&mut exchange, parts, rendered, sent).await?;
         Ok((outcome, response.map(|body| body.holding(place))))
     }
 
@@ -301,7 +301,7 @@ pub(super) fn unable(id: Option<&Value>, failure: &dyn std::error::Error) -> Ref
 }
 
 /// The whole body, within limits of size and time.
-async fn read_body<B>(body: B, limit: usize, time: Duration) -> Result<Bytes, Refused>
+async fn read_body<B>(body: Pin<&mut B>, limit: usize, time: Duration) -> Result<Bytes, Refused>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -316,7 +316,7 @@ where
         return Err(too_large());
     }
     let body = body.map_err(Into::<Box<dyn std::error::Error + Send + Sync>>::into);
-    match within(time, gather(body, limit)).await {
+    match within(time, pin!(gather(pin!(body), limit))).await {
         Ok(Ok(whole)) => Ok(whole),
         Ok(Err(NotWhole::TooLong)) => Err(too_large()),
         Ok(Err(NotWhole::Broken(_))) => Err(refuse(StatusCode::BAD_REQUEST, "the body broke off")),

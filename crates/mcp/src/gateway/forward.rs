@@ -3,14 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use bonafide_policy::Permit;
-use bonafide_vault::Secrets;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::Shared;
-use super::credential::{Rendered, Used, echo};
+use super::credential::{Rendered, echo};
 use super::endpoint::{Refused, unable};
 use super::metrics::Outcome;
 use crate::backend::{
@@ -42,63 +42,25 @@ impl Shared {
     /// Forwards `sent` if there are headers for it, and asks for what is missing if not.
     pub(super) async fn exchange(
         &self,
-        exchange: Exchange<'_>,
-        parts: Parts,
+        exchange: &mut Exchange<'_>,
+        parts: &mut Parts,
         rendered: Rendered,
         sent: Bytes,
     ) -> Result<Response<GatewayBody>, Refused> {
         let Rendered { headers, used, secrets } = rendered;
-        match headers {
-            Ok(headers) => self.forward(exchange, parts, headers, secrets, &used, sent).await,
-            Err(need) => Err(self.ask(&exchange, &need, &used, false)),
-        }
-    }
-
-    async fn forward(
-        &self,
-        mut exchange: Exchange<'_>,
-        parts: Parts,
-        rendered: HeaderMap,
-        secrets: Secrets,
-        used: &Used,
-        sent: Bytes,
-    ) -> Result<Response<GatewayBody>, Refused> {
-        let rewriter = exchange.rewriter.take();
-        let Exchange { permit, tenant, message, url, .. } = exchange;
-        let tokens = self.authenticator.token_headers();
-        let mut headers = request_headers(parts.headers, tokens, tenant.protected_headers());
-        match message {
-            Some(_) => describe_content(&mut headers),
-            None => remove_standard_headers(&mut headers),
-        }
-        // Made once: the client would put it together for each request.
-        if let Some(host) = tenant.host() {
-            headers.insert(header::HOST, host.clone());
-        }
-        // A template makes one value.
-        for (name, value) in rendered {
-            if let Some(name) = name {
-                headers.insert(name, value);
-            }
-        }
-        if let Some(name) = tenant.assertion() {
-            let minted = self.assertions.mint(permit.user(), tenant, name, SystemTime::now());
-            let assertion = minted.map_err(|failure| {
-                let id = message.and_then(|message| message.id.as_ref());
-                unable(id, &failure)
-            })?;
-            headers.insert(name, assertion);
-        }
+        let rendered = headers.map_err(|need| self.ask(exchange, &need, &used, false))?;
+        let mut headers = self.headers(exchange, parts, rendered)?;
+        let Exchange { permit, tenant, message, url, .. } = *exchange;
         let echo = echo(tenant, &secrets, &headers);
         // A standing stream that is undone would take memory as long as it stands.
         let standing = parts.method == Method::GET && !echo.is_empty();
-        if rewriter.is_some() || standing {
+        if exchange.rewriter.is_some() || standing {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         } else if !echo.is_empty() {
             accept_known_codings(&mut headers);
         }
         drop(secrets);
-        let method = parts.method;
+        let method = &parts.method;
         let response =
             self.backends.call(tenant, method.clone(), headers, sent).await.map_err(|failure| {
                 tracing::warn!(tenant = tenant.id().as_str(), error = %failure, "no answer");
@@ -106,19 +68,19 @@ impl Shared {
             })?;
         let expected = match message {
             Some(message) if message.kind == Kind::Request => Expected::Answer,
-            _ if method == Method::DELETE => Expected::Nothing,
+            _ if *method == Method::DELETE => Expected::Nothing,
             _ => Expected::Anything,
         };
         let (mut parts, answer) =
-            read_answer(expected, response, &self.limits, rewriter, echo).await;
+            read_answer(expected, response, &self.limits, exchange.rewriter.take(), echo).await;
         let body = match answer {
-            Answer::Passed(body) if method == Method::GET => body.until(self.end(permit)),
+            Answer::Passed(body) if *method == Method::GET => body.until(self.end(permit)),
             Answer::Passed(body) if message.is_some_and(Message::is_subscription) => {
                 body.until(self.end(permit))
             }
             Answer::Passed(body) => body,
             Answer::CredentialRefused => {
-                let refused = Box::pin(self.credential_refused(&exchange, used)).await;
+                let refused = Box::pin(self.credential_refused(exchange, &used)).await;
                 let why = "it refused the gateway's credential";
                 return Err(refused.unwrap_or_else(|| failed(tenant, message, false, why)));
             }
@@ -144,17 +106,49 @@ impl Shared {
         Ok(response)
     }
 
+    /// What of the client's headers goes on, with those that were rendered.
+    fn headers(
+        &self,
+        exchange: &Exchange<'_>,
+        parts: &mut Parts,
+        rendered: HeaderMap,
+    ) -> Result<HeaderMap, Refused> {
+        let Exchange { permit, tenant, message, .. } = *exchange;
+        let tokens = self.authenticator.token_headers();
+        let given = std::mem::take(&mut parts.headers);
+        let mut headers = request_headers(given, tokens, tenant.protected_headers());
+        match message {
+            Some(_) => describe_content(&mut headers),
+            None => remove_standard_headers(&mut headers),
+        }
+        // Made once: the client would put it together for each request.
+        if let Some(host) = tenant.host() {
+            headers.insert(header::HOST, host.clone());
+        }
+        // A template makes one value.
+        for (name, value) in rendered {
+            if let Some(name) = name {
+                headers.insert(name, value);
+            }
+        }
+        if let Some(name) = tenant.assertion() {
+            let minted = self.assertions.mint(permit.user(), tenant, name, SystemTime::now());
+            let assertion = minted.map_err(|failure| {
+                let id = message.and_then(|message| message.id.as_ref());
+                unable(id, &failure)
+            })?;
+            headers.insert(name, assertion);
+        }
+        Ok(headers)
+    }
+
     /// Ready when a standing stream has to end: with the token that it was opened with, or with the policy that let it be
     /// opened. The client opens another, if it still may.
-    fn end(&self, permit: &Permit) -> impl Future<Output = ()> + Send + 'static {
-        let (directory, permit) = (self.directory.clone(), permit.clone());
+    fn end(&self, permit: &Permit) -> impl Future<Output = Result<(), Elapsed>> + Send + use<> {
         let expires = permit.user().expires_at();
         let expires = expires.checked_add(LEEWAY).unwrap_or(expires);
         let left = expires.duration_since(SystemTime::now()).unwrap_or_default();
-        async move {
-            // Either will do.
-            let _ = timeout(left, directory.outlived(&permit)).await;
-        }
+        timeout(left, self.directory.outlived(permit.clone()))
     }
 }
 

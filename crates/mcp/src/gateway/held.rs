@@ -1,5 +1,6 @@
 //! A request that waits for its user to enter a credential.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bonafide_policy::Permit;
@@ -113,11 +114,11 @@ impl Held {
         let rewriter = authorized.rewriter(&permit, Some(&message), &mut parts.headers);
         let rendered = shared.render(&permit, tenant, id).await?;
         let (message, body) = (Some(&message), &retry.body);
-        let exchange = Exchange { permit: &permit, tenant, message, body, rewriter, url };
+        let mut exchange = Exchange { permit: &permit, tenant, message, body, rewriter, url };
         if rendered.still_lacks(&retry.asked) {
             return Err(shared.ask_again(&exchange, &rendered));
         }
-        Ok((outcome, shared.exchange(exchange, parts, rendered, sent).await?))
+        Ok((outcome, shared.exchange(&mut exchange, &mut parts, rendered, sent).await?))
     }
 }
 
@@ -160,7 +161,7 @@ async fn as_events(response: Response<GatewayBody>, limit: usize) -> Result<Gate
     if media_type(&parts.headers).as_deref() == Some("text/event-stream") {
         return Ok(body);
     }
-    let whole = gather(body, limit).await.map_err(|failure| {
+    let whole = gather(pin!(body), limit).await.map_err(|failure| {
         NoEvents::of_backend(match failure {
             NotWhole::TooLong => format!("the backend's answer has more than {limit} bytes"),
             NotWhole::Broken(_) => "the backend's answer broke off".to_owned(),
