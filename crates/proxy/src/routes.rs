@@ -30,15 +30,23 @@ impl Routes {
     }
 
     /// Through the router a request to the gateway would be matched twice and boxed, and so would its answer.
-    pub(crate) async fn answer(
-        mut self,
+    ///
+    /// Called at once, and boxed: a stream that stands idle keeps the room for what is given back here.
+    pub(crate) fn answer(
+        &self,
         request: Request<Incoming>,
-    ) -> Result<Response<Either<GatewayBody, Body>>, Infallible> {
-        if is_endpoint(request.uri().path()) {
-            // Boxed, so that what a request needs is free again while its answer is a stream that stands idle.
-            Ok(self.gateway.call(request).await?.map(Either::Left))
+    ) -> impl Future<Output = Result<Response<Either<GatewayBody, Body>>, Infallible>> + Send + use<>
+    {
+        let answer = if is_endpoint(request.uri().path()) {
+            Either::Left(self.gateway.clone().call(request))
         } else {
-            Ok(self.router.call(request).await?.map(Either::Right))
+            Either::Right(Box::pin(self.router.clone().call(request)))
+        };
+        async move {
+            Ok(match answer {
+                Either::Left(gateway) => gateway.await?.map(Either::Left),
+                Either::Right(router) => router.await?.map(Either::Right),
+            })
         }
     }
 }

@@ -133,7 +133,7 @@ async fn connection(
     }
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        routes.clone().answer(request)
+        routes.answer(request)
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
