@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p bonafide-benches --bench secret` prints medians of interleaved rounds and the ratio to the limit. The
 //! store holds 100,000 users with five secrets each: one for GitHub, three for Jira, one for Slack. Each of them is
-//! read and opened once, to show that the caches do not grow with the users (on Linux). With `BONAFIDE_REAL=1` it starts a
+//! read twice and opened, to show that the caches do not grow with the users (on Linux). With `BONAFIDE_REAL=1` it starts a
 //! PostgreSQL server as the tests do, and compares with a prepared statement of `tokio-postgres`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops at the first fault")]
@@ -39,7 +39,7 @@ use data::{Turn, USERS, VALUE, permits, rows, user};
 const WARM_STEP: usize = 50;
 const COLD_STEP: usize = 5;
 /// For how many there is room in a cache that is to be full of others.
-const CACHED: usize = 1_024;
+const FULL: usize = 1_024;
 
 fn main() {
     let keyring = Keyring::new(&MasterKey::generate().unwrap()).unwrap();
@@ -98,7 +98,8 @@ fn warm(
     let sqlite = SecretStore::new(Arc::new(SqliteVault::open(path).unwrap()), keyring.clone());
     let exact = SqliteVault::builder(path).with_staleness(Duration::ZERO).open().unwrap();
     let exact = SecretStore::new(Arc::new(exact), keyring.clone());
-    for permit in permits {
+    // Who is read a second time is kept.
+    for permit in permits.iter().chain(permits) {
         read(&sqlite, permit, names);
         read(&exact, permit, names);
     }
@@ -140,7 +141,7 @@ fn cold(
         let vault = SqliteVault::builder(path).with_cached_owners(cached_owners).open().unwrap();
         SecretStore::new(Arc::new(vault), keyring.clone())
     };
-    let (uncached, full) = (store(0), store(CACHED));
+    let (uncached, first, again) = (store(0), store(FULL), store(FULL));
     let point = "SELECT envelope FROM secrets WHERE issuer = ?1 AND directory = ?2 \
                  AND subject = ?3 AND tenant = ?4 AND name = ?5";
     let read_points = |statement: &mut Statement<'_>, permit: &Permit| -> usize {
@@ -160,32 +161,43 @@ fn cold(
     let opens = |key: &LessSafeKey| names.iter().map(|_| bare.open(key).len()).sum::<usize>();
     // Each with a connection of its own, with as many pages in memory as SQLite keeps by itself, and each elsewhere in the
     // file: what one has just read would be warm for the next.
-    let [f, g, h] = [(); 3].map(|()| Connection::open(path).unwrap());
-    let mut kept = h.prepare(point).unwrap();
-    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|fifths| Turn::from(permits.len() / 5 * fifths));
-    let many = permits.len() > CACHED;
+    let [x, y, z] = [(); 3].map(|()| Connection::open(path).unwrap());
+    let mut kept = z.prepare(point).unwrap();
+    let [a, b, c, d, e, f] =
+        [0, 1, 2, 3, 4, 5].map(|sixths| Turn::from(permits.len() / 6 * sixths));
+    let many = permits.len() > FULL;
     let limit = if many {
         // The user's key is derived: nobody keeps those of all users.
         Contender::new("bare point reads, a key derived, and opens", || {
-            points(&f, a.next(permits)) + opens(&bare.derive())
+            points(&x, a.next(permits)) + opens(&bare.derive())
         })
     } else {
         Contender::new("bare point reads, and opens", || {
-            points(&f, a.next(permits)) + opens(&bare.key)
+            points(&x, a.next(permits)) + opens(&bare.key)
         })
     };
     let mut contenders = vec![
         limit,
-        Contender::new("bare point reads alone", || points(&g, b.next(permits))),
+        Contender::new("bare point reads alone", || points(&y, b.next(permits))),
         Contender::new("the same, in one thread, statement kept", || {
             read_points(&mut kept, c.next(permits))
         }),
         Contender::new("SqliteVault, no cache", || read(&uncached, d.next(permits), names)),
     ];
     if many {
-        // What is asked for is never there, and everything that is read is taken in.
-        contenders.push(Contender::new("SqliteVault, its cache full of others", || {
-            read(&full, e.next(permits), names)
+        // Full of others: those who were read twice are kept, and more of them come than there is room for.
+        for permit in permits.iter().take(2 * FULL) {
+            for store in [&first, &first, &again, &again] {
+                read(store, permit, names);
+            }
+        }
+        // Before anybody comes again, so many others came that each read is a first one.
+        contenders.push(Contender::new("SqliteVault, first read, cache full", || {
+            read(&first, e.next(permits), names)
+        }));
+        contenders.push(Contender::new("the same, and a second, which is kept", || {
+            let permit = f.next(permits);
+            (read(&again, permit, names), read(&again, permit, names))
         }));
     }
     compare(&format!("cold read from SQLite: {title}"), contenders);
@@ -202,6 +214,8 @@ fn bounded(path: &Path, keyring: &Keyring, names: &[SecretName]) {
         }
         let user = user(number % USERS);
         let owner = Owner::new(&user, &tenant);
+        // Who is read a second time is kept.
+        now(vault.read(owner, names)).unwrap();
         for (name, record) in names.iter().zip(now(vault.read(owner, names)).unwrap()) {
             sealer.check(owner, name, record.unwrap().envelope()).unwrap();
         }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bonafide_claims::UserId;
 use bonafide_vault::{
-    Lookup, Owner, Record, Replacement, SecretId, SecretName, Shelf, StoreError, Vault,
+    Lookup, Owner, Record, Replacement, SecretId, SecretName, Shelf, StoreError, Ticket, Vault,
 };
+use rusqlite::Connection;
 
 use crate::error::RowError;
 use crate::handle::SqliteFile;
@@ -81,39 +82,56 @@ impl SqliteVault {
     }
 
     /// From the cache or the file, on this thread and without waiting.
+    ///
+    /// Only who is missed again is taken into the cache, with all rows. A first read takes what it needs from the
+    /// file: often it is the only one.
     fn read_here(
         &self,
         owner: Owner<'_>,
         names: &[SecretName],
     ) -> Result<Vec<Option<Record>>, RowError> {
-        let opened = self.file.opened();
-        if opened.shared.freshness.cache().has_room() {
-            Ok(self.shelf_here(owner)?.read(names))
-        } else {
-            // What nobody asked for would be read for nothing.
-            rows::named(&opened.readers.free(), owner, names)
+        let Shared { connection, freshness } = &*self.file.opened().shared;
+        let confirmed = freshness.confirm(connection);
+        match freshness.cache().lookup(owner) {
+            Lookup::Hit(shelf) if confirmed => return Ok(shelf.read(names)),
+            Lookup::Miss(ticket) if ticket.is_repeated() => {
+                // A damaged row that nobody asks for keeps the others out of the cache, and nothing else.
+                if let Ok(shelf) = self.take_in(ticket, owner) {
+                    return Ok(shelf.read(names));
+                }
+            }
+            Lookup::Hit(_) | Lookup::Miss(_) => {}
         }
+        rows::named(&self.file.opened().readers.free(), owner, names)
     }
 
     /// All rows of one owner, from the cache or the file, on this thread and without waiting.
-    fn shelf_here(&self, owner: Owner<'_>) -> Result<Shelf, RowError> {
+    fn list_here(&self, owner: Owner<'_>) -> Result<Shelf, RowError> {
         let Shared { connection, freshness } = &*self.file.opened().shared;
         let confirmed = freshness.confirm(connection);
         match freshness.cache().lookup(owner) {
             Lookup::Hit(shelf) if confirmed => Ok(shelf),
             Lookup::Hit(_) => rows::shelf(&self.file.opened().readers.free(), owner),
-            Lookup::Miss(ticket) => {
-                let shelf = rows::shelf(&self.file.opened().readers.free(), owner)?;
-                freshness.cache().fill(ticket, owner, &shelf);
-                Ok(shelf)
-            }
+            Lookup::Miss(ticket) => self.take_in(ticket, owner),
         }
     }
 
-    /// All rows of one owner, when the file is locked, as when another process recovers the log: waited for elsewhere.
-    async fn shelf_elsewhere(&self, owner: Owner<'_>) -> Result<Shelf, StoreError> {
+    /// All rows of one owner, which are in the cache from now on.
+    fn take_in(&self, ticket: Ticket, owner: Owner<'_>) -> Result<Shelf, RowError> {
+        let opened = self.file.opened();
+        let shelf = rows::shelf(&opened.readers.free(), owner)?;
+        opened.shared.freshness.cache().fill(ticket, owner, &shelf);
+        Ok(shelf)
+    }
+
+    /// What `read` finds when the file is locked, as when another process recovers the log: waited for elsewhere.
+    async fn elsewhere<T: Send + 'static>(
+        &self,
+        owner: Owner<'_>,
+        read: impl FnOnce(&Connection, Owner<'_>) -> Result<T, RowError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (user, tenant) = (owner.user().clone(), owner.tenant().clone());
-        let read = move |file: &_| rows::shelf(file, Owner::new(&user, &tenant));
+        let read = move |file: &_| read(file, Owner::new(&user, &tenant));
         // In a box, because this is rare, and the future of every read would have to be large enough for it.
         Ok(Box::pin(self.file.opened().writer.read(read)).await?)
     }
@@ -161,14 +179,17 @@ impl Vault for SqliteVault {
         names: &[SecretName],
     ) -> Result<Vec<Option<Record>>, StoreError> {
         match self.read_here(owner, names) {
-            Err(RowError::Busy(_)) => Ok(self.shelf_elsewhere(owner).await?.read(names)),
+            Err(RowError::Busy(_)) => {
+                let names = names.to_vec();
+                self.elsewhere(owner, move |file, owner| rows::named(file, owner, &names)).await
+            }
             records => Ok(records?),
         }
     }
 
     async fn list(&self, owner: Owner<'_>) -> Result<Vec<(SecretName, Record)>, StoreError> {
-        match self.shelf_here(owner) {
-            Err(RowError::Busy(_)) => Ok(self.shelf_elsewhere(owner).await?.list()),
+        match self.list_here(owner) {
+            Err(RowError::Busy(_)) => Ok(self.elsewhere(owner, rows::shelf).await?.list()),
             shelf => Ok(shelf?.list()),
         }
     }

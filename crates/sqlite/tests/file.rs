@@ -10,7 +10,7 @@ use std::time::Duration;
 use bonafide_claims::UserId;
 use bonafide_policy::TenantId;
 use bonafide_sqlite::{OpenError, SqliteVault};
-use bonafide_vault::{Envelope, Owner, Record, SecretName, Vault};
+use bonafide_vault::{Envelope, Owner, Record, SecretName, StoreError, Vault};
 use rusqlite::Connection;
 
 fn alice() -> (UserId, TenantId, SecretName) {
@@ -271,6 +271,45 @@ async fn changes_elsewhere_are_seen_within_the_staleness() {
         vault.write(Owner::new(&user, &jira), &names[0], record(round)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(60)).await;
         assert_eq!(vault.read(owner, &names).await.unwrap(), [Some(record(round))], "{round}");
+    }
+}
+
+/// Who is read once does not take the place of one who is read again and again.
+#[tokio::test]
+async fn the_second_read_is_the_one_that_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bonafide.db");
+    // What another changes in the file shows what comes from the file: the cache is believed for an hour.
+    let vault = SqliteVault::builder(&path).with_staleness(Duration::from_secs(3600)).open();
+    let (vault, other) = (vault.unwrap(), SqliteVault::open(&path).unwrap());
+    let (user, tenant, name) = alice();
+    let (owner, names) = (Owner::new(&user, &tenant), [name]);
+    for (round, seen) in [(1, 1), (2, 2), (3, 2), (4, 2)] {
+        other.write(owner, &names[0], record(round)).await.unwrap();
+        assert_eq!(vault.read(owner, &names).await.unwrap(), [Some(record(seen))], "{round}");
+    }
+    // A change of our own is seen at once all the same.
+    vault.write(owner, &names[0], record(5)).await.unwrap();
+    assert_eq!(vault.read(owner, &names).await.unwrap(), [Some(record(5))]);
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_in_nobodys_way_but_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bonafide.db");
+    let vault = SqliteVault::open(&path).unwrap();
+    let (user, tenant, name) = alice();
+    let (owner, damaged) = (Owner::new(&user, &tenant), "DAMAGED".parse().unwrap());
+    vault.write(owner, &name, record(1)).await.unwrap();
+    vault.write(owner, &damaged, record(2)).await.unwrap();
+    let sql = rusqlite::Connection::open(&path).unwrap();
+    sql.execute_batch("PRAGMA ignore_check_constraints = 1").unwrap();
+    sql.execute("UPDATE secrets SET unix_seconds = -1 WHERE name = 'DAMAGED'", []).unwrap();
+    for _ in 0..4 {
+        let read = vault.read(owner, std::slice::from_ref(&name)).await.unwrap();
+        assert_eq!(read, [Some(record(1))]);
+        let error = vault.read(owner, std::slice::from_ref(&damaged)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     }
 }
 

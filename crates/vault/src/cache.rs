@@ -60,6 +60,19 @@ pub struct Ticket {
     hash: u64,
     epoch: u64,
     generation: u64,
+    repeated: bool,
+}
+
+impl Ticket {
+    /// Whether the same owner was missed lately, or was known until everything was forgotten. Always `false` where
+    /// there is no room for anybody.
+    ///
+    /// A store for which one secret costs much less than all of an owner, such as a local file, may fill the cache
+    /// only then: who asks once is served with the least, and does not push out who asks often.
+    #[must_use]
+    pub fn is_repeated(&self) -> bool {
+        self.repeated
+    }
 }
 
 struct Entry {
@@ -87,25 +100,23 @@ impl ReadCache {
         }
     }
 
-    /// Whether it can keep anything: not if it was made for 0 owners.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.entries.room() > 0
-    }
-
     /// What is known about `owner`.
     #[must_use]
     pub fn lookup(&self, owner: Owner<'_>) -> Lookup {
         let hash = self.hasher.hash_one(owner);
         let generation = self.generation.load(Ordering::SeqCst);
         let Some(mut set) = self.entries.set(hash) else {
-            return Lookup::Miss(Ticket { hash, epoch: 0, generation });
+            return Lookup::Miss(Ticket { hash, epoch: 0, generation, repeated: false });
         };
         let epoch = set.epoch;
-        match set.find(hash, |entry| entry.is_of(owner)) {
-            Some(entry) if entry.generation == generation => Lookup::Hit(entry.shelf.clone()),
-            _ => Lookup::Miss(Ticket { hash, epoch, generation }),
-        }
+        let repeated = match set.find(hash, |entry| entry.is_of(owner)) {
+            Some(entry) if entry.generation == generation => {
+                return Lookup::Hit(entry.shelf.clone());
+            }
+            Some(_) => true,
+            None => set.missed(hash),
+        };
+        Lookup::Miss(Ticket { hash, epoch, generation, repeated })
     }
 
     /// Keeps what was read for `owner` after the [`lookup`](Self::lookup) that gave `ticket`. Does nothing
@@ -224,11 +235,26 @@ mod tests {
     }
 
     #[test]
+    fn knows_who_was_missed_before() {
+        let cache = ReadCache::new(100);
+        let (alice, bob) = (user("alice"), user("bob"));
+        let tenant = "github".parse().unwrap();
+        let (alice, bob) = (Owner::new(&alice, &tenant), Owner::new(&bob, &tenant));
+        assert!(!miss(&cache, alice).unwrap().is_repeated());
+        assert!(!miss(&cache, bob).unwrap().is_repeated());
+        let ticket = miss(&cache, alice).unwrap();
+        assert!(ticket.is_repeated());
+        cache.fill(ticket, alice, &shelf(1));
+        cache.forget_all();
+        assert!(miss(&cache, alice).unwrap().is_repeated());
+    }
+
+    #[test]
     fn keeps_nothing_when_it_has_no_room() {
         let cache = ReadCache::new(0);
         let (alice, tenant) = (user("alice"), "github".parse().unwrap());
         let owner = Owner::new(&alice, &tenant);
         cache.fill(miss(&cache, owner).unwrap(), owner, &shelf(1));
-        assert!(miss(&cache, owner).is_some());
+        assert!(!miss(&cache, owner).unwrap().is_repeated());
     }
 }

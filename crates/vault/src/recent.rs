@@ -16,6 +16,8 @@ pub(crate) struct Recent<T> {
 pub(crate) struct Set<T> {
     /// For those who keep entries: see `ReadCache`.
     pub(crate) epoch: u64,
+    /// What was missed lately, the last one first.
+    missed: [u64; WAYS],
     hashes: [u64; WAYS],
     /// The places of the entries, the one used last at the end.
     order: [u8; WAYS],
@@ -46,6 +48,7 @@ impl<T> Set<T> {
     fn new() -> Self {
         Self {
             epoch: 0,
+            missed: [0; WAYS],
             hashes: [0; WAYS],
             order: std::array::from_fn(|place| place.to_le_bytes()[0]),
             entries: std::array::from_fn(|_| None),
@@ -67,6 +70,19 @@ impl<T> Set<T> {
             (*old, *new) = (hash, Some(entry));
         }
         self.used(place);
+    }
+
+    /// Notes that there was no entry with this hash, and says whether that was noted before: not long ago, as a set
+    /// remembers as many misses as it has entries.
+    pub(crate) fn missed(&mut self, hash: u64) -> bool {
+        if self.missed.contains(&hash) {
+            return true;
+        }
+        self.missed.rotate_right(1);
+        if let Some(last) = self.missed.first_mut() {
+            *last = hash;
+        }
+        false
     }
 
     /// Drops the entry that `is` the one.
@@ -141,6 +157,16 @@ mod tests {
         (0..WAYS as u64).for_each(|n| insert(&recent, n, n));
         (0..100).for_each(|_| insert(&recent, 3, 3));
         assert!((0..WAYS as u64).all(|n| has(&recent, n, n)));
+    }
+
+    #[test]
+    fn remembers_the_last_misses() {
+        let recent = Recent::<u64>::new(WAYS);
+        let mut set = recent.set(7).unwrap();
+        let hashes = 1..=WAYS as u64;
+        assert!(hashes.clone().all(|hash| !set.missed(hash)));
+        assert!(hashes.clone().all(|hash| set.missed(hash)));
+        assert!(!set.missed(100) && !set.missed(1) && set.missed(100) && set.missed(3));
     }
 
     #[test]
