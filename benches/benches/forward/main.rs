@@ -71,6 +71,7 @@ async fn compare(rounds: usize, long: Duration, with_peers: bool) -> Result<(), 
     let mut subjects = vec![
         subject("plain reverse proxy (the floor)", floor, &loads.known, long),
         subject("bonafide, known token", gateway, &loads.known, long),
+        subject("bonafide, three secrets", gateway, &loads.three_secrets, SHORT),
         subject("bonafide, token not seen before", gateway, &loads.first_sight, SHORT),
         subject("bonafide refuses: no token", gateway, &loads.no_token, SHORT),
         subject("bonafide refuses: wrong group", gateway, &loads.wrong_group, SHORT),

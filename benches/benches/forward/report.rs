@@ -49,7 +49,7 @@ pub(crate) fn print(rows: &[(&str, Vec<Sample>)]) {
             paired(samples, floor, |ours, floor| ours.cpu() / floor.cpu()),
         );
     }
-    let [_, (_, ours), (_, first), ..] = rows else { return };
+    let [_, (_, ours), _, (_, first), ..] = rows else { return };
     println!("\ngoals of forwarding with a known token, and with one not seen before");
     let goal = |what, measured, goal| println!("  {what:<34} {measured:>8.2}   goal {goal}");
     goal("requests/s x floor", paired(ours, floor, |a, b| a.per_second / b.per_second), ">= 0.85");

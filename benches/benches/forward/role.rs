@@ -41,6 +41,8 @@ pub(crate) const CHECK: &str = "check";
 /// Where the backend answers only those requests that carry the four rendered headers, so that the gateway can't
 /// be fast by leaving work out.
 pub(crate) const CHECKED_PATH: &str = "/mcp";
+/// The same for those of the other tenant.
+pub(crate) const CHECKED_JIRA_PATH: &str = "/jira";
 /// Where it answers all of them.
 pub(crate) const PLAIN_PATH: &str = "/plain";
 /// Where it is an MCP server, as far as a proxy needs one that is a client of its own.
@@ -58,7 +60,13 @@ pub(crate) async fn backend() -> Result<(), Error> {
         if request.method() == Method::GET {
             return events();
         }
-        let complete = request.uri().path() == PLAIN_PATH || has_four_headers(request.headers());
+        let complete = match request.uri().path() {
+            PLAIN_PATH => true,
+            CHECKED_JIRA_PATH => {
+                has_headers(request.headers(), ("x-jira-authorization", b"Basic "))
+            }
+            _ => has_headers(request.headers(), ("x-user-email", b"user-")),
+        };
         // A server reads what it is sent.
         let read = request.into_body().collect().await.is_ok();
         let mut response = Response::new(Full::new(Bytes::from_static(RESULT.as_bytes())));
@@ -121,13 +129,14 @@ async fn serve_mcp(request: Request<Incoming>) -> Response<Full<Bytes>> {
     response
 }
 
-fn has_four_headers(headers: &HeaderMap) -> bool {
-    let begins = |name, prefix: &[u8]| {
+/// Whether the four headers are there: those of both tenants, and another.
+fn has_headers(headers: &HeaderMap, (name, value): (&str, &[u8])) -> bool {
+    let begins = |name: &str, prefix: &[u8]| {
         headers.get(name).is_some_and(|value: &HeaderValue| value.as_bytes().starts_with(prefix))
     };
     begins("authorization", b"Bearer ghp_")
         && begins("x-user-id", b"user-")
-        && begins("x-jira-authorization", b"Basic ")
+        && begins(name, value)
         && begins("x-client", b"bonafide")
 }
 

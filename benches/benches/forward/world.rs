@@ -18,10 +18,12 @@ use tempfile::TempDir;
 use crate::Error;
 use crate::load::{self, Load};
 use crate::process::{self, Process};
-use crate::role::{self, CHECKED_PATH, PLAIN_PATH};
+use crate::role::{self, CHECKED_JIRA_PATH, CHECKED_PATH, PLAIN_PATH};
 
-/// The gateway's endpoint.
+/// The gateway's endpoint: one secret in four headers.
 const ENDPOINT: &str = "/github/mcp";
+/// Another one: three secrets in four headers.
+const THREE_SECRETS: &str = "/jira/mcp";
 /// Connections that are kept, each with a user of its own.
 const CONNECTIONS: usize = 32;
 /// Groups in each token.
@@ -29,10 +31,11 @@ const GROUPS: usize = 30;
 /// Tokens that each connection shows for the first time in each round.
 const NEW_TOKENS: usize = 8;
 
-const SECRETS: [(&str, &str); 3] = [
-    ("GITHUB_TOKEN", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
-    ("JIRA_USER", "ada@example.com"),
-    ("JIRA_TOKEN", "ATATT3xFfGF0T5JNjQKmxVdmW0Rr"),
+const SECRETS: [(&str, &str, &str); 4] = [
+    ("github", "GITHUB_TOKEN", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
+    ("jira", "GITHUB_TOKEN", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
+    ("jira", "JIRA_USER", "ada@example.com"),
+    ("jira", "JIRA_TOKEN", "ATATT3xFfGF0T5JNjQKmxVdmW0Rr"),
 ];
 
 /// Everything that runs. Dropping it ends it.
@@ -50,6 +53,7 @@ pub(crate) struct World {
 /// What is sent in the rows of the table.
 pub(crate) struct Loads {
     pub(crate) known: Load,
+    pub(crate) three_secrets: Load,
     pub(crate) first_sight: Load,
     pub(crate) no_token: Load,
     pub(crate) wrong_group: Load,
@@ -136,6 +140,7 @@ impl Loads {
             .collect();
         Self {
             known: Load::repeated(known, 200),
+            three_secrets: Load::repeated(each(&|_, token| call(THREE_SECRETS, Some(token))), 200),
             first_sight: Load::once(first_sight, 200),
             no_token: Load::repeated(each(&|_, _| call(ENDPOINT, None)), 401),
             wrong_group: Load::repeated(each(&|i, _| call(ENDPOINT, Some(&stranger(i)))), 403),
@@ -149,7 +154,9 @@ impl Loads {
 fn member(idp: &IdentityProvider, i: usize) -> User {
     let groups: Vec<String> = (1..GROUPS).map(|n| format!("Department-{:04}", i + n)).collect();
     let groups = groups.iter().map(String::as_str).chain(["MCP-GitHub"]);
-    idp.user(&format!("user-{i}")).with_groups(groups)
+    let email = json!(format!("user-{i}@example.com"));
+    let user = idp.user(&format!("user-{i}")).with_groups(groups);
+    user.with_claim("email", email).with_claim("email_verified", json!(true))
 }
 
 /// The token with another signature, as long as the right one.
@@ -188,8 +195,8 @@ fn request(method: &str, path: &str, token: Option<&str>, body: &str) -> Bytes {
 }
 
 async fn store_secrets(gateway: SocketAddr, token: &str) -> Result<(), Error> {
-    for (name, value) in SECRETS {
-        let path = format!("/api/tenants/github/variables/{name}");
+    for (tenant, name, value) in SECRETS {
+        let path = format!("/api/tenants/{tenant}/variables/{name}");
         let body = json!({ "value": value }).to_string();
         let status = load::once(gateway, request("PUT", &path, Some(token), &body)).await?;
         if status != 204 {
@@ -237,26 +244,37 @@ key   = "file:vault.key"
 title = "GitHub"
 url   = "http://{backend}{CHECKED_PATH}"
 [tenants.github.headers]
+Authorization = "Bearer ${{GITHUB_TOKEN}}"
+X-User-Id     = "${{username}}"
+X-User-Email  = "${{email}}"
+X-Client      = "bonafide/0.1"
+[tenants.github.variables.GITHUB_TOKEN]
+title = "Personal access token"
+
+[tenants.jira]
+title = "GitHub and Jira"
+url   = "http://{backend}{CHECKED_JIRA_PATH}"
+[tenants.jira.headers]
 Authorization        = "Bearer ${{GITHUB_TOKEN}}"
 X-User-Id            = "${{username}}"
 X-Jira-Authorization = "Basic ${{basic(JIRA_USER, JIRA_TOKEN)}}"
 X-Client             = "bonafide/0.1"
-[tenants.github.variables.GITHUB_TOKEN]
+[tenants.jira.variables.GITHUB_TOKEN]
 title = "Personal access token"
-[tenants.github.variables.JIRA_USER]
+[tenants.jira.variables.JIRA_USER]
 title = "User name"
-[tenants.github.variables.JIRA_TOKEN]
+[tenants.jira.variables.JIRA_TOKEN]
 title = "API token"
 
 [[policy.rules]]
 id      = "github-team"
 groups  = ["MCP-GitHub"]
-tenants = ["github"]
+tenants = ["github", "jira"]
 
 [[policy.rules]]
 id      = "nobody-deletes"
 effect  = "deny"
-tenants = ["github"]
+tenants = ["github", "jira"]
 tools   = ["delete_*"]
 "#
     )
