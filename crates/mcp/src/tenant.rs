@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, Uri, header};
 use url::Url;
 
 use crate::TenantScopes;
+use crate::backend::Pool;
 
 /// An MCP backend: where it is, and which headers each user's requests carry to it.
 ///
@@ -29,10 +30,18 @@ struct Inner {
     id: TenantId,
     url: Url,
     uri: Uri,
-    host: Option<HeaderValue>,
+    target: Uri,
+    plain: Option<Plain>,
     templates: Templates,
     secrets: Vec<SecretName>,
     protected: IdentityHeaders,
+}
+
+/// What is only there without TLS.
+#[derive(Debug)]
+struct Plain {
+    host: HeaderValue,
+    pool: Arc<Pool>,
 }
 
 /// What can't be made a tenant.
@@ -62,16 +71,17 @@ impl Tenant {
     ///
     /// If the URL can't be called.
     pub fn new(id: TenantId, url: Url, templates: Templates) -> Result<Self, TenantError> {
-        let plain = matches!(url.scheme(), "https" | "http")
+        let callable = matches!(url.scheme(), "https" | "http")
             && url.has_host()
             && url.username().is_empty()
             && url.password().is_none()
             && url.fragment().is_none();
-        if !plain {
+        if !callable {
             return Err(TenantError::Url);
         }
-        let uri = url.as_str().parse().map_err(|_| TenantError::Url)?;
-        let host = host(&url);
+        let uri: Uri = url.as_str().parse().map_err(|_| TenantError::Url)?;
+        let target = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
+        let plain = host(&url).map(|host| Plain { host, pool: Arc::default() });
         let secrets = templates
             .variables()
             .iter()
@@ -90,7 +100,7 @@ impl Tenant {
             assertion: None,
             scopes: None,
             task_list: false,
-            inner: Arc::new(Inner { id, url, uri, host, templates, secrets, protected }),
+            inner: Arc::new(Inner { id, url, uri, target, plain, templates, secrets, protected }),
         })
     }
 
@@ -204,9 +214,19 @@ impl Tenant {
         &self.inner.uri
     }
 
+    /// What stands in the request line of HTTP/1.1: path and query.
+    pub(crate) fn target(&self) -> &Uri {
+        &self.inner.target
+    }
+
     /// What `Host` says, where it is sent: over TLS the connection may turn out to be HTTP/2, which has `:authority` instead.
     pub(crate) fn host(&self) -> Option<&HeaderValue> {
-        self.inner.host.as_ref()
+        self.inner.plain.as_ref().map(|plain| &plain.host)
+    }
+
+    /// The connections without TLS.
+    pub(crate) fn pool(&self) -> Option<&Arc<Pool>> {
+        self.inner.plain.as_ref().map(|plain| &plain.pool)
     }
 
     /// The headers that no client may set on its way to this backend.

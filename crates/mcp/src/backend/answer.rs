@@ -6,9 +6,8 @@ use std::pin::{Pin, pin};
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
@@ -25,8 +24,6 @@ use crate::{BodyError, GatewayBody, Limits};
 const CHECKED_JSON: usize = 64 * 1024;
 
 const NOT_IN_ITS_ENCODING: &str = "an answer that is not in its encoding";
-
-const EVENT_STREAM: &str = "text/event-stream";
 
 /// Tells which bytes a body has, or when they changed.
 fn is_of_the_original(name: &str) -> bool {
@@ -78,7 +75,7 @@ pub(crate) enum Expected {
 /// must not let through.
 pub(crate) async fn read_answer(
     expected: Expected,
-    response: Response<Incoming>,
+    response: Response<Source>,
     limits: &Limits,
     rewriter: Option<Rewriter>,
     echo: Echo,
@@ -143,7 +140,7 @@ fn never_passed(parts: &Parts) -> Option<Answer> {
 /// The body without its coding, if it has to be looked at as it comes; with the coding, if only once it is there.
 fn undone(
     parts: &mut Parts,
-    body: Incoming,
+    body: Source,
     rewriter: Option<&Rewriter>,
     echo: &Echo,
 ) -> Result<(Source, Option<Coding>), Box<Answer>> {
@@ -151,7 +148,6 @@ fn undone(
         true => Encoding::None,
         false => Encoding::of(&parts.headers),
     };
-    let body = Source::new(body);
     let looked_at = !echo.is_empty() || rewriter.is_some_and(|rewriter| !rewriter.is_lenient());
     match encoding {
         Encoding::Unknown if looked_at => Err(Box::new(unseen(parts, echo))),
@@ -301,7 +297,7 @@ async fn rewrite(
     forget_the_original(headers);
     let limit = limits.filtered_answer;
     let media_type = media_type(headers);
-    if media_type.as_deref() == Some(EVENT_STREAM) {
+    if media_type == MediaType::Events {
         return Answer::Passed(body.with_events(EventRewriter::new(rewriter, limit)));
     }
     let whole = match body.whole() {
@@ -314,8 +310,8 @@ async fn rewrite(
         },
     };
     let Ok(text) = std::str::from_utf8(&whole) else { return Answer::Garbage("not UTF-8") };
-    let rewritten = match media_type.as_deref() {
-        Some("application/json") if !text.trim_ascii().is_empty() => {
+    let rewritten = match media_type {
+        MediaType::Json if !text.trim_ascii().is_empty() => {
             let Ok(rewritten) = rewriter.rewrite(text) else {
                 return Answer::Garbage("a body that is not JSON");
             };
@@ -340,23 +336,23 @@ async fn read_success(
     // 202 for a notification, by some with a word in it, and 204 (Streamable HTTP, "sending messages", 4). A request that
     // is answered so would leave its client waiting.
     let nothing = parts.status == StatusCode::ACCEPTED || http_body::Body::is_end_stream(&body);
-    match media_type(headers).as_deref() {
+    match media_type(headers) {
         _ if nothing && expected == Expected::Answer => Answer::Garbage("no answer to a request"),
         _ if nothing => Answer::Passed(whole(body, limits)),
-        Some(EVENT_STREAM) => Answer::Passed(GatewayBody::stream(VecDeque::new(), body, None)),
-        Some("application/json") if Encoding::of(headers) != Encoding::None => {
+        MediaType::Events => Answer::Passed(GatewayBody::stream(VecDeque::new(), body, None)),
+        MediaType::Json if Encoding::of(headers) != Encoding::None => {
             Answer::Passed(whole(body, limits))
         }
-        Some("application/json") if rewritten => {
+        MediaType::Json if rewritten => {
             let answer = pin!(read_whole(body, limits));
             within(limits.answer_time, answer).await.unwrap_or(Answer::Stopped)
         }
         // The pause between two frames has a limit, and so has the time for all of them.
-        Some("application/json") => {
+        MediaType::Json => {
             let answer = pin!(read_json(body, limits));
             within(limits.answer_time, answer).await.unwrap_or(Answer::Stopped)
         }
-        _ => Answer::Garbage("neither JSON nor an event stream"),
+        MediaType::Other => Answer::Garbage("neither JSON nor an event stream"),
     }
 }
 
@@ -365,11 +361,11 @@ fn whole(body: Source, limits: &Limits) -> GatewayBody {
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    media_type(headers).as_deref() == Some(EVENT_STREAM)
+    media_type(headers) == MediaType::Events
 }
 
 fn is_mcp(headers: &HeaderMap) -> bool {
-    matches!(media_type(headers).as_deref(), Some("application/json" | EVENT_STREAM))
+    media_type(headers) != MediaType::Other
 }
 
 async fn read_json(mut body: Source, limits: &Limits) -> Answer {
@@ -420,13 +416,20 @@ async fn read(body: &mut Source, most: usize, limits: &Limits) -> Result<Begun, 
     Ok(Begun { bytes: gathered.into_bytes(), whole: false })
 }
 
-/// The media type without its parameters, in lower case: RFC 9110, section 8.3.1.
-pub(crate) fn media_type(headers: &HeaderMap) -> Option<Cow<'_, str>> {
-    let value = headers.get(header::CONTENT_TYPE)?.as_bytes();
+/// What an answer says that it is, whatever the parameters: RFC 9110, section 8.3.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MediaType {
+    Json,
+    Events,
+    Other,
+}
+
+pub(crate) fn media_type(headers: &HeaderMap) -> MediaType {
+    let value = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let end = memchr::memchr(b';', value).unwrap_or(value.len());
-    let media_type = std::str::from_utf8(value.get(..end)?.trim_ascii()).ok()?;
-    if media_type.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Some(media_type.to_ascii_lowercase().into());
+    match value.get(..end).unwrap_or_default().trim_ascii() {
+        name if name.eq_ignore_ascii_case(b"application/json") => MediaType::Json,
+        name if name.eq_ignore_ascii_case(b"text/event-stream") => MediaType::Events,
+        _ => MediaType::Other,
     }
-    Some(media_type.into())
 }

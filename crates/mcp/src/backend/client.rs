@@ -1,25 +1,33 @@
 //! Kept connections to backends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
+use tower_service::Service as _;
 
-use super::connect::Connector;
+use super::plain::{Connection, SendError};
+use super::pool::Pool;
+use super::source::Source;
 use crate::{Limits, Tenant};
 
-/// Connections to all backends, pooled by origin. Follows no redirect and reads no proxy variable, so that a
-/// secret goes to the configured origin or nowhere.
+/// Connections to all backends. Follows no redirect and reads no proxy variable, so that a secret goes to the
+/// configured origin or nowhere.
+///
+/// Those with TLS, by HTTP/1.1 or HTTP/2, are in the pool of hyper's client. One without is driven by the request that
+/// uses it, and is kept with its tenant: such a backend is near, and to wake another task for it is much of what a request
+/// costs.
 #[derive(Debug, Clone)]
 pub(crate) struct Backends {
-    client: Client<Connector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    plain: HttpConnector,
     answer_time: Duration,
 }
 
@@ -28,13 +36,15 @@ pub(crate) struct Backends {
 #[error("the operating system's certificates can't be read: install `ca-certificates`")]
 pub struct TlsError(#[source] std::io::Error);
 
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why a backend gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
     #[error("no connection to the backend, or it broke")]
-    Connection(#[source] hyper_util::client::legacy::Error),
+    Connection(#[source] Failure),
     #[error("the backend did not accept a connection in time")]
-    ConnectTime(#[source] hyper_util::client::legacy::Error),
+    ConnectTime(#[source] Failure),
     #[error("the backend did not answer in time")]
     AnswerTime,
 }
@@ -42,6 +52,14 @@ pub(crate) enum CallError {
 impl CallError {
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::ConnectTime(_) | Self::AnswerTime)
+    }
+
+    fn connection(failure: impl Into<Failure>) -> Self {
+        let failure = failure.into();
+        match timed_out(&*failure) {
+            true => Self::ConnectTime(failure),
+            false => Self::Connection(failure),
+        }
     }
 }
 
@@ -52,10 +70,11 @@ impl Backends {
         connector.set_connect_timeout(Some(limits.connect_time));
         connector.set_nodelay(true);
         connector.set_keepalive(Some(Duration::from_secs(60)));
+        let plain = connector.clone();
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_platform_verifier(rustls::crypto::aws_lc_rs::default_provider())
             .map_err(TlsError)?
-            .https_or_http()
+            .https_only()
             .enable_all_versions()
             .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
@@ -66,8 +85,8 @@ impl Backends {
             .http2_keep_alive_while_idle(true)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
-            .build(Connector(connector));
-        Ok(Self { client, answer_time: limits.answer_time })
+            .build(connector);
+        Ok(Self { client, plain, answer_time: limits.answer_time })
     }
 
     /// Sends a request to the tenant's backend and waits for the head of the answer. Dropping the future, or the
@@ -78,17 +97,55 @@ impl Backends {
         method: Method,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Response<Incoming>, CallError> {
+    ) -> Result<Response<Source>, CallError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = tenant.uri().clone();
         *request.headers_mut() = headers;
+        if let Some(pool) = tenant.pool() {
+            *request.uri_mut() = tenant.target().clone();
+            return self.call_plain(tenant, pool, request).await;
+        }
+        *request.uri_mut() = tenant.uri().clone();
         match timeout(self.answer_time, self.client.request(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if timed_out(&error) => Err(CallError::ConnectTime(error)),
-            Ok(Err(error)) => Err(CallError::Connection(error)),
+            Ok(Ok(response)) => Ok(response.map(Source::new)),
+            Ok(Err(error)) => Err(CallError::connection(error)),
             Err(_) => Err(CallError::AnswerTime),
         }
+    }
+
+    async fn call_plain(
+        &self,
+        tenant: &Tenant,
+        pool: &Arc<Pool>,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Source>, CallError> {
+        loop {
+            let kept = pool.take();
+            let fresh = kept.is_none();
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => Box::new(self.connect(tenant, pool).await?),
+            };
+            match connection.send(request, self.answer_time).await {
+                Ok(response) => return Ok(response.map(|body| Source::from(connection, body))),
+                // The backend had closed it in the meantime.
+                Err(SendError::Closed(unsent)) if !fresh => request = *unsent,
+                Err(SendError::Closed(_)) => {
+                    return Err(CallError::connection(std::io::Error::from(
+                        std::io::ErrorKind::ConnectionAborted,
+                    )));
+                }
+                Err(SendError::Broken(failure)) => return Err(CallError::Connection(failure)),
+                Err(SendError::Time) => return Err(CallError::AnswerTime),
+            }
+        }
+    }
+
+    async fn connect(&self, tenant: &Tenant, pool: &Arc<Pool>) -> Result<Connection, CallError> {
+        // Boxed: few requests need it.
+        let connecting = Box::pin(self.plain.clone().call(tenant.uri().clone()));
+        let io = connecting.await.map_err(CallError::connection)?;
+        Connection::new(io, pool).await.map_err(CallError::connection)
     }
 }
 

@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::coding::{Coding, Decoder, Undecodable};
+use super::plain::Connection;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -16,6 +17,8 @@ type Failure = Box<dyn Error + Send + Sync>;
 #[derive(Debug)]
 pub(crate) struct Source {
     body: Incoming,
+    /// What has to be driven, until all is read.
+    connection: Option<Box<Connection>>,
     decoder: Option<Box<Decoder>>,
     ended: bool,
 }
@@ -23,7 +26,40 @@ pub(crate) struct Source {
 impl Source {
     /// As it comes.
     pub(super) fn new(body: Incoming) -> Self {
-        Self { body, decoder: None, ended: false }
+        Self { body, connection: None, decoder: None, ended: false }
+    }
+
+    /// As it comes over this connection.
+    pub(super) fn from(connection: Box<Connection>, body: Incoming) -> Self {
+        let mut source = Self { connection: Some(connection), ..Self::new(body) };
+        source.release_if_read();
+        source
+    }
+
+    fn release_if_read(&mut self) {
+        if self.body.is_end_stream()
+            && let Some(connection) = self.connection.take()
+        {
+            connection.release();
+        }
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let Some(connection) = &mut self.connection else {
+            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        };
+        let frame = ready!(connection.poll_frame(&mut self.body, cx));
+        match &frame {
+            Some(Ok(_)) => self.release_if_read(),
+            Some(Err(_)) => self.connection = None,
+            None => {
+                if let Some(connection) = self.connection.take() {
+                    connection.release();
+                }
+            }
+        }
+        Poll::Ready(frame)
     }
 
     /// What it means, and what `begun` means that came already.
@@ -41,7 +77,7 @@ impl Source {
             if let Some(piece) = self.decoder.as_mut().map(|it| it.next()).transpose()?.flatten() {
                 return Poll::Ready(Ok(Some(Frame::data(piece))));
             }
-            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx)).transpose()?;
+            let frame = ready!(self.poll_body(cx)).transpose()?;
             let Some(decoder) = &mut self.decoder else { return Poll::Ready(Ok(frame)) };
             let Some(frame) = frame else {
                 let rest = decoder.finish()?;

@@ -17,7 +17,7 @@ use super::endpoint::{Refused, invalid_message};
 use super::forward::Exchange;
 use super::metrics::Outcome;
 use crate::ask::Retry;
-use crate::backend::media_type;
+use crate::backend::{MediaType, media_type};
 use crate::gather::{NotWhole, gather};
 use crate::message::Message;
 use crate::quota::Seat;
@@ -158,7 +158,7 @@ async fn as_events(response: Response<GatewayBody>, limit: usize) -> Result<Gate
             "the backend's answer is encoded, which was not asked for",
         ));
     }
-    if media_type(&parts.headers).as_deref() == Some("text/event-stream") {
+    if media_type(&parts.headers) == MediaType::Events {
         return Ok(body);
     }
     let whole = gather(pin!(body), limit).await.map_err(|failure| {

@@ -19,19 +19,15 @@ impl<const N: usize> Seen<N> {
     }
 
     pub(crate) fn member(&mut self, key: &str) -> Member {
-        for (known, seen) in self.known.iter().zip(&mut self.seen) {
-            if key == *known {
-                return if std::mem::replace(seen, true) {
-                    Member::Ambiguous
-                } else {
-                    Member::Known(known)
-                };
+        let mut places = self.known.iter().zip(&mut self.seen);
+        match places.find(|(known, _)| folds_to(key, known)) {
+            Some((known, seen)) if key == *known && !*seen => {
+                *seen = true;
+                Member::Known(known)
             }
-            if folds_to(key, known) {
-                return Member::Ambiguous;
-            }
+            Some(_) => Member::Ambiguous,
+            None => Member::Other,
         }
-        Member::Other
     }
 }
 
