@@ -24,7 +24,10 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 ///
 /// 14.5 KB of it are pages that hyper touches for the connection to the backend: one of each of two buffers of 8 KiB, and the
 /// first and the last of the room for 32 requests in its queue.
-const PER_STREAM: usize = 24 * 1024;
+const PER_STREAM: usize = 22 * 1024;
+
+/// What few of them share counts more for each.
+const PER_STREAM_OF_FEW: usize = 24 * 1024;
 
 fn main() {
     // The gateway is this program again.
@@ -41,7 +44,10 @@ fn main() {
 }
 
 async fn idle_streams_cost_little_and_leave_nothing_behind() {
-    let streams = if std::env::var_os("BONAFIDE_REAL").is_some() { 10_000 } else { 1_000 };
+    let (streams, most) = match std::env::var_os("BONAFIDE_REAL") {
+        Some(_) => (10_000, PER_STREAM),
+        None => (1_000, PER_STREAM_OF_FEW),
+    };
     let backend = backend::Backend::start().await;
     let gateway = gateway::Gateway::start(&backend.url()).await;
     // What is made once, for whatever number of streams.
@@ -61,7 +67,7 @@ async fn idle_streams_cost_little_and_leave_nothing_behind() {
     let per_stream = rounds.iter().map(|with| with.saturating_sub(before) / streams);
     let per_stream: Vec<usize> = per_stream.collect();
     println!("{streams} streams: {before} bytes before them, {per_stream:?} for each");
-    assert!(per_stream.iter().all(|bytes| *bytes < PER_STREAM), "{per_stream:?} bytes for each");
+    assert!(per_stream.iter().all(|bytes| *bytes < most), "{per_stream:?} bytes for each");
     // The allocator finds its order in the first rounds. What stayed behind would be as much again in each.
     let more = per_stream[5].saturating_sub(per_stream[2]) / 3;
     assert!(more < PER_STREAM / 20, "{more} bytes stay behind for each");
