@@ -73,9 +73,10 @@ impl Verifier {
     /// What [`verify`](Self::verify) says of a token that it verified a moment ago; `None` for any other, good or not.
     /// Nothing is fetched, and nobody is asked.
     ///
-    /// For callers that have to look at a token before it may be verified: what was verified need not be looked at again.
+    /// For callers that have to look at a token before it may be verified, and be it only whether it is text: what was
+    /// verified need not be looked at again.
     #[must_use]
-    pub fn recall(&self, token: &str) -> Option<Result<VerifiedUser, VerifyError>> {
+    pub fn recall(&self, token: &[u8]) -> Option<Result<VerifiedUser, VerifyError>> {
         let shared = &*self.shared;
         let (cache, key) = shared.place(token)?;
         shared.recall(cache, key, seconds(shared.clock.now()))
@@ -93,7 +94,7 @@ impl Verifier {
     pub async fn verify(&self, token: &str) -> Result<VerifiedUser, VerifyError> {
         let shared = &*self.shared;
         let now = seconds(shared.clock.now());
-        let place = shared.place(token);
+        let place = shared.place(token.as_bytes());
         if let Some((cache, key)) = place
             && let Some(known) = shared.recall(cache, key, now)
         {
@@ -113,7 +114,7 @@ impl Verifier {
 
 impl Shared {
     /// Where the token is kept once it is verified, if it is.
-    fn place<'t>(&self, token: &'t str) -> Option<(&TokenCache, Key<'t>)> {
+    fn place<'t>(&self, token: &'t [u8]) -> Option<(&TokenCache, Key<'t>)> {
         let cache = self.cache.as_ref()?;
         Some((cache, cache.key(token)?))
     }

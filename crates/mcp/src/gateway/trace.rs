@@ -77,10 +77,13 @@ pub(super) fn trace_id(headers: &HeaderMap) -> &str {
 
 /// All sixteen digits.
 fn hex(number: u64) -> [u8; 16] {
-    std::array::from_fn(|at| {
-        let digit = (number >> (60 - 4 * at)) as u8 & 15;
-        if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [b'0'; 16];
+    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(number.to_be_bytes()) {
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
+        *pair = [digit(byte >> 4), digit(byte & 15)];
+    }
+    digits
 }
 
 /// The id of the trace and whether it is sampled.

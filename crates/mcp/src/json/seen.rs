@@ -20,12 +20,13 @@ impl<const N: usize> Seen<N> {
 
     pub(crate) fn member(&mut self, key: &str) -> Member {
         let mut places = self.known.iter().zip(&mut self.seen);
-        match places.find(|(known, _)| folds_to(key, known)) {
-            Some((known, seen)) if key == *known && !*seen => {
+        match places.find(|(known, _)| key == **known) {
+            Some((_, true)) => Member::Ambiguous,
+            Some((known, seen)) => {
                 *seen = true;
                 Member::Known(known)
             }
-            Some(_) => Member::Ambiguous,
+            None if self.known.iter().any(|known| folds_to(key, known)) => Member::Ambiguous,
             None => Member::Other,
         }
     }
