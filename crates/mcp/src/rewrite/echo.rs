@@ -106,6 +106,8 @@ pub(crate) struct EchoFilter {
     place: Place,
     /// The end of what came, if a secret may begin there.
     held: Bytes,
+    /// How much of it is the end of a secret whose beginning went on.
+    covered: usize,
     /// Whether what went on so far ends with a line, and with an event.
     after_line: bool,
     after_event: bool,
@@ -113,13 +115,13 @@ pub(crate) struct EchoFilter {
 
 impl EchoFilter {
     pub(crate) fn new(echo: Echo, place: Place) -> Self {
-        Self { echo, place, held: Bytes::new(), after_line: true, after_event: true }
+        Self { echo, place, held: Bytes::new(), covered: 0, after_line: true, after_event: true }
     }
 
     /// What can go on once these bytes are there. They are not copied unless a secret is in them, or may begin at their
     /// end.
     pub(crate) fn feed(&mut self, bytes: Bytes) -> Bytes {
-        let text = match std::mem::take(&mut self.held) {
+        let mut text = match std::mem::take(&mut self.held) {
             held if held.is_empty() => bytes,
             held => [held, bytes].concat().into(),
         };
@@ -127,15 +129,26 @@ impl EchoFilter {
         if !hits.is_empty() && self.place == Place::Events {
             excuse(&mut hits, &successful_events(&text, self.after_event));
         }
-        let mut ready = masked(text, &hits);
-        self.held = ready.split_off(self.echo.unfinished(&ready));
-        self.remember(&ready);
-        ready
+        let end = self.echo.unfinished(&text);
+        // One that is there may be the beginning of a longer one, or end as another begins: it waits too.
+        let waiting = hits.iter().filter(|hit| hit.end > end).map(|hit| hit.start);
+        let end = waiting.fold(end, usize::min);
+        hits.retain(|hit| hit.start < end);
+        hits.push(0..std::mem::take(&mut self.covered));
+        let covered = hits.iter().map(|hit| hit.end).max().unwrap_or_default();
+        self.covered = covered.saturating_sub(end);
+        hits.iter_mut().for_each(|hit| hit.end = hit.end.min(end));
+        self.held = text.split_off(end);
+        self.remember(&text);
+        masked(text, &hits)
     }
 
     /// What was held back, when nothing comes any more.
     pub(crate) fn finish(&mut self) -> Bytes {
-        std::mem::take(&mut self.held)
+        let held = std::mem::take(&mut self.held);
+        let mut hits = self.echo.hits(&held);
+        hits.push(0..std::mem::take(&mut self.covered));
+        masked(held, &hits)
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -319,7 +332,7 @@ fn begins(text: &[u8], with: &[u8]) -> Match {
 }
 
 fn masked(text: Bytes, hits: &[Range<usize>]) -> Bytes {
-    if hits.is_empty() {
+    if hits.iter().all(Range::is_empty) {
         return text;
     }
     let mut changed = BytesMut::from(text);
@@ -554,6 +567,27 @@ mod tests {
         let mut filter = EchoFilter::new(Echo::new(["abcdefgh", "ghijklmn"]), Place::Error);
         let ready = [filter.feed("-abcdefgh".into()), filter.feed("ij".into()), filter.finish()];
         assert_eq!(ready.concat(), b"-********ij");
+    }
+
+    #[test]
+    fn a_secret_that_begins_with_another_is_masked_whole_wherever_it_is_cut() {
+        let secrets = ["ghp-first", "ghp-first-second", "econd-ghp-first"];
+        for text in ["x ghp-first-second y", "ghp-first", "ghp-first-second-ghp-first-secon"] {
+            let expected = Echo::new(secrets).mask(text.into(), Place::Error);
+            for cut in 0..=text.len() {
+                for next in cut..=text.len() {
+                    let mut filter = EchoFilter::new(Echo::new(secrets), Place::Error);
+                    let parts = [&text[..cut], &text[cut..next], &text[next..]];
+                    let mut out: Vec<u8> = Vec::new();
+                    for part in parts {
+                        out.extend_from_slice(&filter.feed(part.into()));
+                        assert!(filter.held() <= 2 * 16);
+                    }
+                    out.extend_from_slice(&filter.finish());
+                    assert_eq!(out, expected, "{parts:?}");
+                }
+            }
+        }
     }
 
     #[test]
