@@ -1,11 +1,12 @@
 //! Kept connections to backends.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -119,26 +120,19 @@ impl Backends {
         pool: &Arc<Pool>,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Source>, CallError> {
-        loop {
-            let kept = pool.take();
-            let fresh = kept.is_none();
-            let mut connection = match kept {
-                Some(connection) => connection,
-                None => Box::new(self.connect(tenant, pool).await?),
-            };
+        while let Some(mut connection) = pool.take() {
             match connection.send(request, self.answer_time).await {
-                Ok(response) => return Ok(response.map(|body| Source::from(connection, body))),
                 // The backend had closed it in the meantime.
-                Err(SendError::Closed(unsent)) if !fresh => request = *unsent,
-                Err(SendError::Closed(_)) => {
-                    return Err(CallError::connection(std::io::Error::from(
-                        std::io::ErrorKind::ConnectionAborted,
-                    )));
-                }
-                Err(SendError::Broken(failure)) => return Err(CallError::Connection(failure)),
-                Err(SendError::Time) => return Err(CallError::AnswerTime),
+                Err(SendError::Closed(unsent)) => request = *unsent,
+                answer => return sent(connection, answer),
             }
         }
+        let begin = Instant::now();
+        let connecting = timeout(self.answer_time, self.connect(tenant, pool)).await;
+        let mut connection = Box::new(connecting.map_err(|_| CallError::AnswerTime)??);
+        let left = self.answer_time.saturating_sub(begin.elapsed());
+        let answer = connection.send(request, left).await;
+        sent(connection, answer)
     }
 
     async fn connect(&self, tenant: &Tenant, pool: &Arc<Pool>) -> Result<Connection, CallError> {
@@ -147,6 +141,22 @@ impl Backends {
         let io = connecting.await.map_err(CallError::connection)?;
         Connection::new(io, pool).await.map_err(CallError::connection)
     }
+}
+
+fn sent(
+    connection: Box<Connection>,
+    answer: Result<Response<Incoming>, SendError>,
+) -> Result<Response<Source>, CallError> {
+    match answer {
+        Ok(response) => Ok(response.map(|body| Source::driven(connection, body))),
+        Err(SendError::Closed(_)) => Err(CallError::Connection(closed())),
+        Err(SendError::Broken(failure)) => Err(CallError::Connection(failure)),
+        Err(SendError::Time) => Err(CallError::AnswerTime),
+    }
+}
+
+fn closed() -> Failure {
+    std::io::Error::from(std::io::ErrorKind::ConnectionAborted).into()
 }
 
 /// Whether an I/O error somewhere below was a time-out: the connector reports one as such.

@@ -1,10 +1,15 @@
 //! A time-out for one request after the other.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::runtime::{Handle, Id};
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
+
+/// As good as never, where an hour more would be no time that there is.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// When something has to have happened.
 ///
@@ -13,7 +18,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Debug)]
 pub(super) struct Deadline {
     at: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
+}
+
+#[derive(Debug)]
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    /// Whose clock it goes by. Another one may stand still.
+    runtime: Option<Id>,
 }
 
 impl Deadline {
@@ -23,24 +35,32 @@ impl Deadline {
 
     /// So long from now.
     pub(super) fn set(&mut self, limit: Duration) {
-        self.at = Instant::now() + limit;
-        if self.timer.as_ref().is_some_and(|timer| timer.deadline() > self.at) {
-            self.timer = None;
-        }
+        let at = Instant::now() + limit.min(NEVER);
+        self.at = at;
+        let runtime = runtime();
+        let fits = |timer: &mut Timer| timer.sleep.deadline() <= at && timer.runtime == runtime;
+        self.timer = self.timer.take_if(fits);
     }
 
     /// Ready when it is over.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let at = self.at;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Timer { sleep: Box::pin(sleep_until(at)), runtime: runtime() });
         loop {
-            ready!(timer.as_mut().poll(cx));
-            if timer.deadline() >= at {
+            // A backend that sends without end may have used up what this task may do at a time.
+            ready!(pin!(unconstrained(timer.sleep.as_mut())).poll(cx));
+            if timer.sleep.deadline() >= at {
                 return Poll::Ready(());
             }
-            timer.as_mut().reset(at);
+            timer.sleep.as_mut().reset(at);
         }
     }
+}
+
+fn runtime() -> Option<Id> {
+    Handle::try_current().ok().map(|runtime| runtime.id())
 }
 
 #[cfg(test)]
@@ -66,5 +86,24 @@ mod tests {
         assert!(poll_fn(|cx| Poll::Ready(over(&mut deadline, cx))).await.is_pending());
         deadline.set(Duration::from_millis(10));
         poll_fn(|cx| over(&mut deadline, cx)).await;
+        deadline.set(Duration::MAX);
+        assert!(poll_fn(|cx| Poll::Ready(over(&mut deadline, cx))).await.is_pending());
+    }
+
+    #[test]
+    fn goes_by_the_clock_of_who_waits() {
+        let runtime =
+            || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (one, other) = (runtime(), runtime());
+        let mut deadline = Deadline::new();
+        for runtime in [&one, &other, &one] {
+            runtime.block_on(async {
+                deadline.set(Duration::from_millis(10));
+                poll_fn(|cx| deadline.poll(cx)).await;
+                // The timer stays, and nobody drives this runtime for a while.
+                deadline.set(Duration::from_millis(10));
+                assert!(poll_fn(|cx| Poll::Ready(deadline.poll(cx))).await.is_pending());
+            });
+        }
     }
 }

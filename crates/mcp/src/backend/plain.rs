@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::unconstrained;
 
 use super::deadline::Deadline;
 use super::pool::Pool;
@@ -71,7 +72,8 @@ impl Connection {
         limit: Duration,
     ) -> Result<Response<Incoming>, SendError> {
         self.deadline.set(limit);
-        let mut answer = pin!(self.sender.try_send_request(request));
+        // What the connection has brought is taken, however much this task has done already.
+        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
         poll_fn(|cx| {
             match self.drive(cx, |cx| answer.as_mut().poll(cx)) {
                 Poll::Ready(Ok(answer)) => {
@@ -102,7 +104,8 @@ impl Connection {
         })
     }
 
-    /// Waits for what `part` gives. Nothing but this connection brings that about, so that it needs no waker.
+    /// Waits for what `part` gives. Nothing but this connection brings that about, so that it needs no waker. It must not be
+    /// one that Tokio holds back for the sake of other tasks.
     fn drive<T>(
         &mut self,
         cx: &mut Context<'_>,

@@ -54,16 +54,14 @@ impl Pool {
             return;
         }
         drop(state);
-        match Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(sweep(Arc::downgrade(&self)));
-            }
-            Err(_) => self.state().swept = false,
+        let sweeper = Sweeper(Arc::downgrade(&self));
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(sweep(sweeper));
         }
     }
 
-    /// Closes what was not used since the last round, or was closed by the other end. Says whether any are left.
-    pub(super) fn round(&self) -> bool {
+    /// Closes what was not used since the last round, or was closed by the other end.
+    pub(super) fn round(&self) {
         let mut state = self.state();
         let idle = std::mem::take(&mut state.idle);
         let (kept, closed): (Vec<_>, Vec<_>) = idle
@@ -75,20 +73,26 @@ impl Pool {
             })
             .partition(|(_, keep)| *keep);
         state.idle = kept.into_iter().map(|(idle, _)| idle).collect();
-        state.swept = !state.idle.is_empty();
-        let left = state.swept;
         drop(state);
         drop(closed);
-        left
     }
 }
 
-async fn sweep(pool: Weak<Pool>) {
+async fn sweep(sweeper: Sweeper) {
     loop {
         sleep(ROUND).await;
-        match pool.upgrade() {
-            Some(pool) if pool.round() => {}
-            _ => return,
+        let Some(pool) = sweeper.0.upgrade() else { return };
+        pool.round();
+    }
+}
+
+/// Looks through the pool as long as that is there, unless its runtime ends before: then another has to.
+struct Sweeper(Weak<Pool>);
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.state().swept = false;
         }
     }
 }

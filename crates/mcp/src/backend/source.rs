@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -30,8 +30,9 @@ impl Source {
     }
 
     /// As it comes over this connection.
-    pub(super) fn from(connection: Box<Connection>, body: Incoming) -> Self {
-        let mut source = Self { connection: Some(connection), ..Self::new(body) };
+    pub(super) fn driven(connection: Box<Connection>, body: Incoming) -> Self {
+        let mut source = Self::new(body);
+        source.connection = Some(connection);
         source.release_if_read();
         source
     }
@@ -85,6 +86,19 @@ impl Source {
             };
             if let Ok(bytes) = frame.into_data() {
                 decoder.feed(bytes);
+            }
+        }
+    }
+}
+
+/// Of an answer that nobody wants, what is there already is read: if that is all, its connection can be used again.
+impl Drop for Source {
+    fn drop(&mut self) {
+        let mut nobody = Context::from_waker(Waker::noop());
+        // The last frame, and the end.
+        for _ in 0..2 {
+            if self.connection.is_none() || self.poll_body(&mut nobody).is_pending() {
+                return;
             }
         }
     }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use bonafide_headers::Templates;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, header};
-use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +19,8 @@ use crate::{Limits, Tenant};
 
 const TEN: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123456789";
 const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\n0123\r\n";
+
+type Answer = Result<Response<Source>, CallError>;
 
 struct World {
     listener: TcpListener,
@@ -39,7 +40,7 @@ impl World {
         }
     }
 
-    async fn call(&self) -> Result<Response<Source>, CallError> {
+    async fn call(&self) -> Answer {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, self.tenant.host().unwrap().clone());
         self.backends.call(&self.tenant, Method::POST, headers, Bytes::from_static(b"hello")).await
@@ -135,12 +136,69 @@ async fn who_has_had_enough_makes_way_for_others() {
     body.frame().await.unwrap().unwrap();
     socket.write_all(b"4\r\n4567\r\n0\r\n\r\n").await.unwrap();
     sleep(Duration::from_millis(10)).await;
-    let first = poll_fn(|cx| {
-        while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
-        Poll::Ready(Pin::new(&mut body).poll_frame(cx))
-    });
-    assert!(first.await.is_pending());
+    assert!(poll_late(pin!(body.frame()), 128).await.is_pending());
     assert_eq!(body.collect().await.unwrap().to_bytes(), "4567");
+}
+
+/// A call whose request is there, and the connection that it came over.
+async fn begun(world: &World) -> (Pin<Box<impl Future<Output = Answer>>>, TcpStream) {
+    let mut call = Box::pin(world.call());
+    let accepted = async {
+        let mut socket = world.accept().await;
+        serve(&mut socket, b"").await;
+        socket
+    };
+    let socket = tokio::select! {
+        _ = &mut call => panic!("it is not answered"),
+        socket = accepted => socket,
+    };
+    (call, socket)
+}
+
+/// Polls once, by a task that has done so many of the 128 things that Tokio lets it do at a time.
+async fn poll_late<F: Future>(mut future: Pin<&mut F>, done: usize) -> Poll<F::Output> {
+    poll_fn(|cx| {
+        for _ in 0..done {
+            let _ = pin!(tokio::task::consume_budget()).poll(cx);
+        }
+        Poll::Ready(future.as_mut().poll(cx))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_answer_is_taken_however_much_its_reader_has_done() {
+    let world = World::new(TIME).await;
+    let closing = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
+    for done in 110..=128 {
+        let (mut call, mut socket) = begun(&world).await;
+        socket.write_all(closing).await.unwrap();
+        sleep(Duration::from_millis(10)).await;
+        let answer = match poll_late(call.as_mut(), done).await {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => call.await,
+        };
+        assert!(answer.is_ok(), "{done}: {answer:?}");
+    }
+}
+
+/// A backend that sends without end, say, keeps a task busy.
+#[tokio::test]
+async fn the_time_is_over_however_much_has_been_done() {
+    let world = World::new(Duration::from_millis(50)).await;
+    let (mut call, _socket) = begun(&world).await;
+    sleep(Duration::from_millis(100)).await;
+    let answer = poll_late(call.as_mut(), 128).await;
+    assert!(matches!(answer, Poll::Ready(Err(CallError::AnswerTime))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_does_not_cost_its_connection_if_it_is_there() {
+    let world = World::new(TIME).await;
+    let mut socket = world.open().await;
+    let (answer, ()) = tokio::join!(world.call(), serve(&mut socket, TEN));
+    drop(answer.unwrap());
+    tokio::join!(world.read(), serve(&mut socket, TEN));
 }
 
 #[tokio::test]
@@ -202,14 +260,15 @@ async fn one_that_nobody_uses_is_closed_in_the_second_round() {
     let world = World::new(TIME).await;
     let mut socket = world.open().await;
     let pool = world.tenant.pool().unwrap();
-    assert!(pool.round());
+    pool.round();
     // Used again, it begins anew.
     tokio::join!(world.read(), serve(&mut socket, TEN));
-    assert!(pool.round());
-    assert!(!pool.round());
+    pool.round();
+    pool.round();
     closed(&mut socket).await;
     // One that the backend has closed does not wait for the second.
     drop(world.open().await);
     sleep(Duration::from_millis(10)).await;
-    assert!(!pool.round());
+    pool.round();
+    assert!(pool.take().is_none());
 }
