@@ -77,6 +77,9 @@
 //!   compressed bytes, and whatever something has to be masked in reach the client without compression, and so do lists that
 //!   are filtered. What is not in its `Content-Encoding`, is in another (`br`, or several), or was short and means more than
 //!   [`Limits::filtered_answer`] is an error; of a backend's own error in another coding, the status is left.
+//! * A connection to a backend serves one user after the other, as with every proxy for HTTP/1.1. One on which more came than
+//!   the answer is closed. A backend is trusted to answer each request once: a second answer that comes when the next request is
+//!   on its way could not be told from the answer to that.
 //! * Trailers stay here, in both directions.
 //! * `Mcp-Session-Id` is the backend's own id behind a tag that binds it to user and tenant. The key of the tag comes from
 //!   the vault's master key, so that every gateway with that key knows it, and none keeps sessions.
