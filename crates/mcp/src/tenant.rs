@@ -14,7 +14,8 @@ use crate::backend::Pool;
 
 /// An MCP backend: where it is, and which headers each user's requests carry to it.
 ///
-/// Cloning costs a reference count.
+/// Cloning costs a reference count. Clones share the connections that are kept to a backend without TLS; a tenant that is
+/// made anew begins with none.
 #[derive(Debug, Clone)]
 pub struct Tenant {
     title: Arc<str>,

@@ -1,5 +1,6 @@
 //! Kept connections to backends.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ pub(crate) struct Backends {
 /// The operating system's certificates can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system's certificates can't be read: install `ca-certificates`")]
-pub struct TlsError(#[source] std::io::Error);
+pub struct TlsError(#[source] io::Error);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -149,19 +150,17 @@ fn sent(
 ) -> Result<Response<Source>, CallError> {
     match answer {
         Ok(response) => Ok(response.map(|body| Source::driven(connection, body))),
-        Err(SendError::Closed(_)) => Err(CallError::Connection(closed())),
+        Err(SendError::Closed(_)) => {
+            Err(CallError::Connection(io::Error::from(io::ErrorKind::ConnectionAborted).into()))
+        }
         Err(SendError::Broken(failure)) => Err(CallError::Connection(failure)),
         Err(SendError::Time) => Err(CallError::AnswerTime),
     }
 }
 
-fn closed() -> Failure {
-    std::io::Error::from(std::io::ErrorKind::ConnectionAborted).into()
-}
-
 /// Whether an I/O error somewhere below was a time-out: the connector reports one as such.
 fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
-        .filter_map(|error| error.downcast_ref::<std::io::Error>())
-        .any(|error| error.kind() == std::io::ErrorKind::TimedOut)
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::TimedOut)
 }

@@ -33,7 +33,7 @@ struct Idle {
 
 impl Pool {
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock.
+        // What is left after a panic is in order: connections that nobody uses.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -63,16 +63,10 @@ impl Pool {
     /// Closes what was not used since the last round, or was closed by the other end.
     pub(super) fn round(&self) {
         let mut state = self.state();
-        let idle = std::mem::take(&mut state.idle);
-        let (kept, closed): (Vec<_>, Vec<_>) = idle
-            .into_iter()
-            .map(|mut idle| {
-                let keep = !idle.seen && idle.connection.is_ready();
-                idle.seen = true;
-                (idle, keep)
-            })
-            .partition(|(_, keep)| *keep);
-        state.idle = kept.into_iter().map(|(idle, _)| idle).collect();
+        let is_over = |idle: &mut Idle| {
+            std::mem::replace(&mut idle.seen, true) || !idle.connection.is_ready()
+        };
+        let closed: Vec<Idle> = state.idle.extract_if(.., is_over).collect();
         drop(state);
         drop(closed);
     }
@@ -101,5 +95,24 @@ impl Drop for Sweeper {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("idle", &self.state().idle.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn whose_sweeper_ended_with_its_runtime_gets_another() {
+        let pool = Arc::new(Pool::default());
+        pool.state().swept = true;
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.spawn(sweep(Sweeper(Arc::downgrade(&pool))));
+        runtime.block_on(tokio::task::yield_now());
+        assert!(pool.state().swept);
+        drop(runtime);
+        assert!(!pool.state().swept);
     }
 }

@@ -126,6 +126,18 @@ async fn one_that_the_backend_has_closed_is_replaced() {
     }
 }
 
+/// What was not sent over a connection that turns out to be closed is sent over another one.
+#[tokio::test]
+async fn one_whose_end_went_unnoticed_is_replaced() {
+    let world = World::new(TIME).await;
+    let socket = world.open().await;
+    let kept = world.tenant.pool().unwrap().take().unwrap();
+    drop(socket);
+    sleep(Duration::from_millis(10)).await;
+    kept.release();
+    drop(world.open().await);
+}
+
 /// Tokio wakes a task at once that has had its share for now, and lets it read nothing before it has made way for others.
 #[tokio::test]
 async fn who_has_had_enough_makes_way_for_others() {
