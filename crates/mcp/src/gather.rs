@@ -55,7 +55,9 @@ where
     B: Body<Data = Bytes>,
 {
     let mut gathered = Gathered::default();
-    while let Some(frame) = body.frame().await {
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
         let Ok(bytes) = frame.map_err(NotWhole::Broken)?.into_data() else { continue };
         if bytes.len() > limit - gathered.len() {
             return Err(NotWhole::TooLong);

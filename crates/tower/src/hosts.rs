@@ -91,8 +91,11 @@ impl AllowedHosts {
         if header.is_none() && authority.is_none() {
             return Err(HostError::Host);
         }
-        let known =
-            |name: &str| self.authorities.iter().any(|ours| ours.eq_ignore_ascii_case(name));
+        // As nearly all clients write it, or as they may.
+        let known = |name: &str| {
+            self.authorities.iter().any(|ours| ours == name)
+                || self.authorities.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+        };
         if !header.is_none_or(known) || !authority.is_none_or(known) {
             return Err(HostError::Host);
         }

@@ -7,6 +7,7 @@ use std::pin::{Pin, pin};
 use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use serde::de::IgnoredAny;
 use tokio::time::timeout;
@@ -81,35 +82,37 @@ pub(crate) async fn read_answer(
     echo: Echo,
 ) -> (Parts, Answer) {
     let (mut parts, body) = response.into_parts();
-    if let Some(answer) = never_passed(&parts) {
+    let media_type = media_type(&parts.headers);
+    if let Some(answer) = never_passed(&parts, media_type) {
         return (parts, answer);
     }
     let strict = rewriter.as_ref().is_some_and(|rewriter| !rewriter.is_lenient());
-    let (body, encoded) = match undone(&mut parts, body, rewriter.as_ref(), &echo) {
+    let (body, encoded) = match undone(&mut parts, media_type, body, rewriter.as_ref(), &echo) {
         Ok(undone) => undone,
         Err(answer) => return (parts, *answer),
     };
     let answer = match parts.status {
         status if status.is_success() && expected != Expected::Nothing => {
-            read_success(expected, &parts, body, limits, strict).await
+            read_success(expected, &parts, media_type, body, limits, strict).await
         }
         _ => Answer::Passed(whole(body, limits)),
     };
     let answer = match (answer, rewriter) {
         (Answer::Passed(body), Some(rewriter)) if rewriter.is_lenient() => {
-            mention(&mut parts.headers, body, rewriter, limits)
+            mention(&mut parts.headers, media_type, body, rewriter, limits)
         }
         (Answer::Passed(body), Some(rewriter)) if expected != Expected::Nothing => {
-            rewrite(&mut parts.headers, body, rewriter, limits).await
+            rewrite(&mut parts.headers, media_type, body, rewriter, limits).await
         }
         (answer, _) => answer,
     };
     let answer = match answer {
         Answer::Passed(body) if !echo.is_empty() => {
             remove_echoed(&mut parts.headers, &echo);
+            let place = place(parts.status, media_type);
             match encoded {
-                Some(coding) => look_into(&mut parts, body, coding, echo, limits).await,
-                None => Answer::Passed(without_echo(&parts, body, echo)),
+                Some(coding) => look_into(&mut parts, place, body, coding, echo, limits).await,
+                None => Answer::Passed(without_echo(place, body, echo)),
             }
         }
         answer => answer,
@@ -118,7 +121,7 @@ pub(crate) async fn read_answer(
 }
 
 /// What an answer says by its head alone.
-fn never_passed(parts: &Parts) -> Option<Answer> {
+fn never_passed(parts: &Parts, media_type: MediaType) -> Option<Answer> {
     match parts.status {
         StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
             Some(Answer::CredentialRefused)
@@ -130,7 +133,7 @@ fn never_passed(parts: &Parts) -> Option<Answer> {
         status if status.is_redirection() => Some(Answer::Redirect),
         status if status.is_informational() => Some(Answer::Garbage("switched protocols")),
         // What some proxy before the backend says in HTML is not an MCP server's answer.
-        status if status.is_server_error() && !is_mcp(&parts.headers) => {
+        status if status.is_server_error() && media_type == MediaType::Other => {
             Some(Answer::Garbage("an error page"))
         }
         _ => None,
@@ -140,11 +143,12 @@ fn never_passed(parts: &Parts) -> Option<Answer> {
 /// The body without its coding, if it has to be looked at as it comes; with the coding, if only once it is there.
 fn undone(
     parts: &mut Parts,
+    media_type: MediaType,
     body: Source,
     rewriter: Option<&Rewriter>,
     echo: &Echo,
 ) -> Result<(Source, Option<Coding>), Box<Answer>> {
-    let encoding = match http_body::Body::is_end_stream(&body) {
+    let encoding = match body.is_end_stream() {
         true => Encoding::None,
         false => Encoding::of(&parts.headers),
     };
@@ -152,7 +156,7 @@ fn undone(
     match encoding {
         Encoding::Unknown if looked_at => Err(Box::new(unseen(parts, echo))),
         Encoding::Known(coding)
-            if rewriter.is_some() || !echo.is_empty() && is_event_stream(&parts.headers) =>
+            if rewriter.is_some() || !echo.is_empty() && media_type == MediaType::Events =>
         {
             forget_the_coding(&mut parts.headers);
             match body.undone(coding, Bytes::new()) {
@@ -180,6 +184,7 @@ fn unseen(parts: &mut Parts, echo: &Echo) -> Answer {
 /// An encoded answer: as it came if it is short and no credential is in it, else what it means, without them.
 async fn look_into(
     parts: &mut Parts,
+    place: Place,
     mut body: GatewayBody,
     coding: Coding,
     echo: Echo,
@@ -194,7 +199,7 @@ async fn look_into(
     if !whole {
         forget_the_coding(&mut parts.headers);
         return match body.undone(coding, encoded) {
-            Ok(body) => Answer::Passed(without_echo(parts, body, echo)),
+            Ok(body) => Answer::Passed(without_echo(place, body, echo)),
             Err(_) => Answer::Garbage(NOT_IN_ITS_ENCODING),
         };
     }
@@ -203,7 +208,7 @@ async fn look_into(
         Ok(None) => return Answer::TooLong(limits.filtered_answer),
         Err(_) => return Answer::Garbage(NOT_IN_ITS_ENCODING),
     };
-    let masked = echo.mask(meaning.clone(), place(parts));
+    let masked = echo.mask(meaning.clone(), place);
     if masked == meaning {
         return Answer::Passed(GatewayBody::full(encoded));
     }
@@ -225,17 +230,16 @@ async fn begin(body: &mut GatewayBody) -> Result<Begun, BodyError> {
     Ok(Begun { bytes: gathered.into_bytes(), whole: false })
 }
 
-fn place(parts: &Parts) -> Place {
-    match parts.status {
-        status if status.is_client_error() || status.is_server_error() => Place::Error,
-        _ if is_event_stream(&parts.headers) => Place::Events,
-        _ => Place::Message,
+fn place(status: StatusCode, media_type: MediaType) -> Place {
+    match media_type {
+        _ if status.is_client_error() || status.is_server_error() => Place::Error,
+        MediaType::Events => Place::Events,
+        MediaType::Json | MediaType::Other => Place::Message,
     }
 }
 
 /// An answer without the credentials that were sent.
-fn without_echo(parts: &Parts, body: GatewayBody, echo: Echo) -> GatewayBody {
-    let place = place(parts);
+fn without_echo(place: Place, body: GatewayBody, echo: Echo) -> GatewayBody {
     match body.whole() {
         Some(whole) => GatewayBody::full(echo.mask(whole.clone(), place)),
         None => body.with_echo(EchoFilter::new(echo, place)),
@@ -254,12 +258,13 @@ fn remove_echoed(headers: &mut HeaderMap, echo: &Echo) {
 /// The answer with the client's names for tasks, if it is an event stream or short: the handle of a task is both.
 fn mention(
     headers: &mut HeaderMap,
+    media_type: MediaType,
     body: GatewayBody,
     rewriter: Rewriter,
     limits: &Limits,
 ) -> Answer {
     let encoded = Encoding::of(headers) != Encoding::None;
-    if is_event_stream(headers) && !encoded {
+    if media_type == MediaType::Events && !encoded {
         forget_the_original(headers);
         let events = EventRewriter::new(rewriter, limits.filtered_answer);
         return Answer::Passed(body.with_events(events));
@@ -287,16 +292,16 @@ fn forget_the_coding(headers: &mut HeaderMap) {
 /// What the client may have of an answer: an event stream as it goes on, anything else when it is whole.
 async fn rewrite(
     headers: &mut HeaderMap,
+    media_type: MediaType,
     mut body: GatewayBody,
     rewriter: Rewriter,
     limits: &Limits,
 ) -> Answer {
-    if http_body::Body::is_end_stream(&body) {
+    if body.is_end_stream() {
         return Answer::Passed(body);
     }
     forget_the_original(headers);
     let limit = limits.filtered_answer;
-    let media_type = media_type(headers);
     if media_type == MediaType::Events {
         return Answer::Passed(body.with_events(EventRewriter::new(rewriter, limit)));
     }
@@ -328,19 +333,19 @@ async fn rewrite(
 async fn read_success(
     expected: Expected,
     parts: &Parts,
+    media_type: MediaType,
     body: Source,
     limits: &Limits,
     rewritten: bool,
 ) -> Answer {
-    let headers = &parts.headers;
     // 202 for a notification, by some with a word in it, and 204 (Streamable HTTP, "sending messages", 4). A request that
     // is answered so would leave its client waiting.
-    let nothing = parts.status == StatusCode::ACCEPTED || http_body::Body::is_end_stream(&body);
-    match media_type(headers) {
+    let nothing = parts.status == StatusCode::ACCEPTED || body.is_end_stream();
+    match media_type {
         _ if nothing && expected == Expected::Answer => Answer::Garbage("no answer to a request"),
         _ if nothing => Answer::Passed(whole(body, limits)),
         MediaType::Events => Answer::Passed(GatewayBody::stream(VecDeque::new(), body, None)),
-        MediaType::Json if Encoding::of(headers) != Encoding::None => {
+        MediaType::Json if Encoding::of(&parts.headers) != Encoding::None => {
             Answer::Passed(whole(body, limits))
         }
         MediaType::Json if rewritten => {
@@ -358,14 +363,6 @@ async fn read_success(
 
 fn whole(body: Source, limits: &Limits) -> GatewayBody {
     GatewayBody::stream(VecDeque::new(), body, Some(limits.pause_time))
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    media_type(headers) == MediaType::Events
-}
-
-fn is_mcp(headers: &HeaderMap) -> bool {
-    media_type(headers) != MediaType::Other
 }
 
 async fn read_json(mut body: Source, limits: &Limits) -> Answer {
@@ -403,6 +400,9 @@ struct Begun {
 async fn read(body: &mut Source, most: usize, limits: &Limits) -> Result<Begun, Answer> {
     let mut gathered = Gathered::default();
     while gathered.len() <= most {
+        if body.is_end_stream() {
+            return Ok(Begun { bytes: gathered.into_bytes(), whole: true });
+        }
         let frame = match within(limits.pause_time, pin!(body.frame())).await {
             Err(_) => return Err(Answer::Stopped),
             Ok(Some(Err(_))) => return Err(Answer::Garbage("an answer that broke off")),

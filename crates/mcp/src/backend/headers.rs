@@ -81,7 +81,7 @@ pub(crate) fn request_headers<'a>(
         is_hop_by_hop(text)
             || is_ours(text)
             || is_override(text)
-            || text.as_bytes().contains(&b'_')
+            || memchr::memchr(b'_', text.as_bytes()).is_some()
             || protected.contains(name)
     });
     for name in named {

@@ -72,6 +72,7 @@ impl Connection {
         limit: Duration,
     ) -> Result<Response<Incoming>, SendError> {
         self.deadline.set(limit);
+        self.relay.note();
         // What the connection has brought is taken, however much this task has done already.
         let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
         poll_fn(|cx| {
@@ -113,20 +114,22 @@ impl Connection {
     ) -> Poll<io::Result<T>> {
         let mut nobody = Context::from_waker(Waker::noop());
         self.relay.detach();
-        for _ in 0..TURNS {
-            if let Poll::Ready(done) = part(&mut nobody) {
-                return Poll::Ready(Ok(done));
-            }
-            let closed = self.turn().is_ready();
+        let mut closed = false;
+        for turns in 0.. {
             if let Poll::Ready(done) = part(&mut nobody) {
                 return Poll::Ready(Ok(done));
             }
             if closed {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
+            // Who is polled for something else than this connection has no turn to take.
             if self.relay.attach(cx.waker()) {
                 return Poll::Pending;
             }
+            if turns == TURNS {
+                break;
+            }
+            closed = self.turn().is_ready();
         }
         // hyper wakes at once who has read much at a time, so that others have their turn.
         cx.waker().wake_by_ref();

@@ -30,6 +30,11 @@ impl Relay {
         drop(user);
     }
 
+    /// Something is to be done.
+    pub(super) fn note(&self) {
+        self.state().woken = true;
+    }
+
     /// Forgets what was noted.
     pub(super) fn forget(&self) {
         self.state().woken = false;

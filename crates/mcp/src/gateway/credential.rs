@@ -6,7 +6,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use bonafide_headers::{Name, RenderError, Variable, VariableName};
 use bonafide_policy::Permit;
 use bonafide_vault::{Envelope, SecretName, Secrets};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -176,9 +176,12 @@ pub(super) fn echo(tenant: &Tenant, secrets: &Secrets, headers: &HeaderMap) -> E
     let stored = variables
         .filter(|(_, variable)| variable.is_secret())
         .filter_map(|(index, _)| secrets.get(index).map(SecretString::expose_secret));
-    let sent = headers.values().filter(|value| value.is_sensitive());
-    let sent = sent.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
-    Echo::new(stored.chain(sent.map(|value| value.split_once(' ').map_or(value, |(_, rest)| rest))))
+    let sent = headers.values().filter(|value| value.is_sensitive()).map(HeaderValue::as_bytes);
+    let sent = sent.map(|value| match memchr::memchr(b' ', value) {
+        Some(space) => value.get(space + 1..).unwrap_or_default(),
+        None => value,
+    });
+    Echo::new(stored.chain(sent.filter_map(|value| std::str::from_utf8(value).ok())))
 }
 
 /// What the user, or failing that the administrator, can do about headers that can't be made.

@@ -76,7 +76,7 @@ pub(super) fn trace_id(headers: &HeaderMap) -> &str {
 }
 
 /// All sixteen digits.
-fn hex(number: u64) -> [u8; 16] {
+pub(super) fn hex(number: u64) -> [u8; 16] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut digits = [b'0'; 16];
     for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(number.to_be_bytes()) {

@@ -1,6 +1,5 @@
 //! What was decided for which request, for those who ask later.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -9,6 +8,7 @@ use bonafide_policy::{Audit, AuditEvent, Denial, Permit};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 
+use super::trace::hex;
 use crate::session::NoRandomness;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,10 +51,8 @@ impl Trail {
     }
 
     fn new_id(&self) -> HeaderValue {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut id = String::with_capacity(self.prefix.len() + 20);
-        id.push_str(&self.prefix);
-        let _ = write!(id, "{number:x}");
+        let number = hex(self.next.fetch_add(1, Ordering::Relaxed));
+        let id = [self.prefix.as_bytes(), &number].concat();
         HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-"))
     }
 
@@ -131,7 +129,7 @@ mod tests {
         let wrong = [&b""[..], b"a b", b"a\tb", b"\xff", &long].map(|given| vec![given]);
         for given in [vec![], vec![&b"a"[..], b"b"]].into_iter().chain(wrong) {
             let id = named(&given);
-            assert!(id.len() >= 18 && id.ends_with("-0"), "{given:?} {id}");
+            assert!(id.len() == 33 && id.ends_with("-0000000000000000"), "{given:?} {id}");
         }
     }
 

@@ -204,7 +204,8 @@ enum Match {
 impl Needle {
     /// Of a secret that begins at `start` among all.
     fn new(secret: &str, start: usize) -> Self {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
         let (mut anchor, mut run) = (0..0, 0..0);
         for (at, byte) in secret.bytes().enumerate() {
             run = if plain(byte) { run.start..at + 1 } else { at + 1..at + 1 };
