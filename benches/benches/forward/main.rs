@@ -13,6 +13,7 @@ mod peers;
 mod process;
 mod report;
 mod role;
+mod steps;
 mod world;
 
 use std::time::Duration;
@@ -51,6 +52,7 @@ fn main() -> Result<(), Error> {
     match *arguments.as_slice() {
         [role::BACKEND] => runtime.block_on(role::backend()),
         [role::FLOOR, backend] => runtime.block_on(role::floor(backend)),
+        [role::STEPS, backend] => runtime.block_on(steps::steps(backend)),
         [role::GATEWAY, file] => runtime.block_on(role::gateway(file)),
         [role::CHECK, issuer, key_set] => runtime.block_on(role::check(issuer, key_set)),
         _ => {
@@ -66,7 +68,7 @@ async fn compare(rounds: usize, long: Duration, with_peers: bool) -> Result<(), 
     let world = World::start(rounds).await?;
     let peers = if with_peers { peers::start(&world).await? } else { Vec::new() };
     println!("{}", world.describe());
-    let World { backend, floor, gateway, loads, .. } = &world;
+    let World { backend, floor, steps, gateway, loads, .. } = &world;
     let subject = |name, front, load, time| Subject { name, front, others: &[], load, time };
     let mut subjects = vec![
         subject("plain reverse proxy (the floor)", floor, &loads.known, long),
@@ -77,6 +79,7 @@ async fn compare(rounds: usize, long: Duration, with_peers: bool) -> Result<(), 
         subject("bonafide refuses: wrong group", gateway, &loads.wrong_group, SHORT),
         subject("bonafide refuses: altered token", gateway, &loads.altered, SHORT),
         subject("no proxy", backend, &loads.direct, SHORT),
+        subject("the floor with bare steps", steps, &loads.known, long),
     ];
     subjects.extend(peers.iter().filter_map(|peer| {
         let (front, others) = peer.processes.split_first()?;

@@ -35,6 +35,7 @@ use crate::{Error, events};
 
 pub(crate) const BACKEND: &str = "backend";
 pub(crate) const FLOOR: &str = "floor";
+pub(crate) const STEPS: &str = "steps";
 pub(crate) const GATEWAY: &str = "gateway";
 pub(crate) const CHECK: &str = "check";
 
@@ -206,7 +207,7 @@ pub(crate) async fn gateway(file: &str) -> Result<(), Error> {
 }
 
 /// Prints where it listens, and sees to it that the process does not outlive the one that started it.
-async fn listen() -> Result<TcpListener, Error> {
+pub(crate) async fn listen() -> Result<TcpListener, Error> {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     println!("{}", listener.local_addr()?);
     thread::spawn(|| {
@@ -216,7 +217,7 @@ async fn listen() -> Result<TcpListener, Error> {
     Ok(listener)
 }
 
-async fn serve<A, F, B>(listener: TcpListener, answer: A) -> Result<(), Error>
+pub(crate) async fn serve<A, F, B>(listener: TcpListener, answer: A) -> Result<(), Error>
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<B>> + Send,

@@ -42,6 +42,7 @@ const SECRETS: [(&str, &str, &str); 4] = [
 pub(crate) struct World {
     pub(crate) backend: Process,
     pub(crate) floor: Process,
+    pub(crate) steps: Process,
     pub(crate) gateway: Process,
     pub(crate) loads: Loads,
     pinned: bool,
@@ -66,19 +67,20 @@ impl World {
         let idp = IdentityProvider::start_with(Algorithm::Rs256).await;
         let backend = Process::start(&[role::BACKEND])?;
         let floor = Process::start(&[role::FLOOR, &backend.address().to_string()])?;
+        let steps = Process::start(&[role::STEPS, &backend.address().to_string()])?;
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("bonafide.toml");
         write_key(&directory.path().join("vault.key"))?;
         fs::write(&file, configuration(idp.issuer(), backend.address()))?;
         let gateway = Process::start(&[role::GATEWAY, &file.to_string_lossy()])?;
-        let pinned = pin(&[&floor, &gateway], &[&backend]);
+        let pinned = pin(&[&floor, &steps, &gateway], &[&backend]);
         let tokens: Vec<String> = (0..CONNECTIONS).map(|i| member(&idp, i).token()).collect();
         for token in &tokens {
             store_secrets(gateway.address(), token).await?;
         }
         let loads = Loads::new(&idp, &tokens, rounds);
         let token_len = tokens.first().map_or(0, String::len);
-        Ok(Self { backend, floor, gateway, loads, pinned, token_len, idp, directory })
+        Ok(Self { backend, floor, steps, gateway, loads, pinned, token_len, idp, directory })
     }
 
     pub(crate) fn issuer(&self) -> &str {
