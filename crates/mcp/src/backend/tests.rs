@@ -105,6 +105,27 @@ async fn a_connection_is_used_for_one_request_after_the_other() {
 }
 
 #[tokio::test]
+async fn an_answer_may_be_cut_anywhere() {
+    let world = World::new(TIME).await;
+    let mut socket = world.open().await;
+    let chunked = [CHUNKED, b"4\r\n4567\r\n0\r\n\r\n"].concat();
+    for (answer, expected) in [(TEN, "0123456789"), (&chunked, "01234567")] {
+        for at in 1..answer.len() {
+            let (begin, end) = answer.split_at(at);
+            let served = async {
+                serve(&mut socket, begin).await;
+                sleep(Duration::from_millis(2)).await;
+                socket.write_all(end).await.unwrap();
+            };
+            let (body, ()) = timeout(TIME, async { tokio::join!(world.read(), served) })
+                .await
+                .unwrap_or_else(|_| panic!("nothing comes after the first {at} bytes"));
+            assert_eq!(body, expected, "{at}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn requests_at_once_have_a_connection_each() {
     let world = World::new(TIME).await;
     let served = async {
