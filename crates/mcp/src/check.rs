@@ -108,7 +108,7 @@ impl CredentialCheck {
             headers.insert(METHOD, HeaderValue::from_static(method));
         }
         let body = Bytes::from(message.to_string());
-        let answer = self.backends.call(tenant, Method::POST, headers, body).await;
+        let answer = self.backends.call(tenant, Method::POST, headers, body, ANSWER_TIME).await;
         let mut answer = answer.map_err(|error| {
             tracing::info!(tenant = tenant.id().as_str(), %error, "a credential can't be checked");
             CheckError::Unreachable
@@ -117,7 +117,9 @@ impl CredentialCheck {
         if let Some(session) = answer.headers_mut().remove(SESSION_ID) {
             let mut headers = self::headers(rendered);
             headers.insert(SESSION_ID, session);
-            let _ = self.backends.call(tenant, Method::DELETE, headers, Bytes::new()).await;
+            let left =
+                self.backends.call(tenant, Method::DELETE, headers, Bytes::new(), ANSWER_TIME);
+            let _ = left.await;
         }
         Ok(answer.status())
     }

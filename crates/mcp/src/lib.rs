@@ -166,6 +166,8 @@
 //!   which nobody can use.
 //! * `tasks/list` is answered with `-32601`, and `initialize` does not offer it: which of a backend's tasks are whose, nobody but the
 //!   backend could say. [`Tenant::with_task_list`] opens it, for a backend that lists to each user their own.
+//! * `tasks/result` of revision 2025-11-25 is answered when the task has ended. So [`Limits::answer_time`] does not hold for it: it waits
+//!   as long as its client stays, its token is good and the policy is in force.
 //! * A task belongs to a user, not to a token or a tool: as long as the tenant is theirs, who began one may see how it ends, with a
 //!   token of fewer scopes too, and after a rule took the tool away.
 //!

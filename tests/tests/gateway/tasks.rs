@@ -1,6 +1,7 @@
 //! Tasks belong to the user who began them, whatever the backend thinks of it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -55,6 +56,9 @@ impl Backend {
 }
 
 async fn answer(State(state): Shared, headers: HeaderMap, Json(message): Json<Value>) -> Response {
+    if let Some(milliseconds) = message["params"]["_meta"]["takes"].as_u64() {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
     let mut state = state.lock().unwrap();
     let text = |name: &str| {
         let value = headers.get(name).map(|value| value.to_str().unwrap().to_owned());
@@ -156,8 +160,12 @@ fn long() -> String {
 }
 
 async fn world(backend: &Backend) -> (World, User, User) {
+    world_with(backend, Limits::default()).await
+}
+
+async fn world_with(backend: &Backend, limits: Limits) -> (World, User, User) {
     let tenants = [("t", backend.url()), ("u", backend.url())];
-    let world = World::start(&tenants, Limits::default()).await;
+    let world = World::start(&tenants, limits).await;
     let rules = ["t", "u"].map(|tenant| {
         Rule::allow(tenant).with_groups([format!("g-{tenant}")]).with_tenants([tenant])
     });
@@ -353,6 +361,28 @@ async fn methods_about_tasks_that_nobody_knows_do_not_reach_the_backend() {
     let response = world.request(Method::POST, "t", &alice).json(&message).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::ACCEPTED);
     assert_eq!(backend.count(), asked);
+}
+
+/// A server that answers with JSON says nothing until the task has ended.
+#[tokio::test]
+async fn a_result_is_waited_for_while_the_user_may_have_it() {
+    let backend = Backend::start().await;
+    let limits = Limits::default().with_answer_time(Duration::from_millis(200));
+    let (world, alice, _) = world_with(&backend, limits).await;
+    let id = begin(&world, &alice, false).await;
+    let ask = |method, milliseconds: u64| {
+        let params = json!({ "taskId": id, "_meta": { "takes": milliseconds } });
+        send(&world, "t", &alice, false, method, params).send()
+    };
+    assert_eq!(ask("tasks/result", 600).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(ask("tasks/get", 600).await.unwrap().status(), StatusCode::GATEWAY_TIMEOUT);
+    let revoked = async {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let tenants = world.directory.load().tenants().cloned().collect::<Vec<_>>();
+        world.directory.replace(Directory::new(tenants, Policy::default()));
+    };
+    let (ended, ()) = tokio::join!(ask("tasks/result", 60_000), revoked);
+    assert_eq!(ended.unwrap().status(), StatusCode::GATEWAY_TIMEOUT);
 }
 
 #[tokio::test]

@@ -30,7 +30,8 @@ use crate::{Limits, Tenant};
 pub(crate) struct Backends {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     plain: HttpConnector,
-    answer_time: Duration,
+    /// What connecting may take, names looked up.
+    connect_time: Duration,
 }
 
 /// The operating system's certificates can't be used.
@@ -88,27 +89,28 @@ impl Backends {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
             .build(connector);
-        Ok(Self { client, plain, answer_time: limits.answer_time })
+        Ok(Self { client, plain, connect_time: limits.answer_time })
     }
 
-    /// Sends a request to the tenant's backend and waits for the head of the answer. Dropping the future, or the
-    /// body of the answer, tells the backend that the client has gone.
+    /// Sends a request to the tenant's backend and waits for the head of the answer, for `limit` at most. Dropping the
+    /// future, or the body of the answer, tells the backend that the client has gone.
     pub(crate) async fn call(
         &self,
         tenant: &Tenant,
         method: Method,
         headers: HeaderMap,
         body: Bytes,
+        limit: Duration,
     ) -> Result<Response<Source>, CallError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.headers_mut() = headers;
         if let Some(pool) = tenant.pool() {
             *request.uri_mut() = tenant.target().clone();
-            return self.call_plain(tenant, pool, request).await;
+            return self.call_plain(tenant, pool, request, limit).await;
         }
         *request.uri_mut() = tenant.uri().clone();
-        match timeout(self.answer_time, self.client.request(request)).await {
+        match timeout(limit, self.client.request(request)).await {
             Ok(Ok(response)) => Ok(response.map(Source::new)),
             Ok(Err(error)) => Err(CallError::connection(error)),
             Err(_) => Err(CallError::AnswerTime),
@@ -120,18 +122,19 @@ impl Backends {
         tenant: &Tenant,
         pool: &Arc<Pool>,
         mut request: Request<Full<Bytes>>,
+        limit: Duration,
     ) -> Result<Response<Source>, CallError> {
         while let Some(mut connection) = pool.take() {
-            match connection.send(request, self.answer_time).await {
+            match connection.send(request, limit).await {
                 // The backend had closed it in the meantime.
                 Err(SendError::Closed(unsent)) => request = *unsent,
                 answer => return sent(connection, answer),
             }
         }
         let begin = Instant::now();
-        let connecting = timeout(self.answer_time, self.connect(tenant, pool)).await;
+        let connecting = timeout(limit.min(self.connect_time), self.connect(tenant, pool)).await;
         let mut connection = Box::new(connecting.map_err(|_| CallError::AnswerTime)??);
-        let left = self.answer_time.saturating_sub(begin.elapsed());
+        let left = limit.saturating_sub(begin.elapsed());
         let answer = connection.send(request, left).await;
         sent(connection, answer)
     }

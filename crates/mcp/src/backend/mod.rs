@@ -11,8 +11,8 @@ mod relay;
 mod source;
 
 pub(crate) use answer::{Answer, Expected, MediaType, media_type, read_answer};
-pub(crate) use client::Backends;
 pub use client::TlsError;
+pub(crate) use client::{Backends, CallError};
 pub(crate) use coding::{Coding, Undecodable, accept_known_codings};
 pub(crate) use headers::{request_headers, response_headers};
 pub(crate) use pool::Pool;

@@ -26,6 +26,7 @@ struct World {
     listener: TcpListener,
     backends: Backends,
     tenant: Tenant,
+    answer_time: Duration,
 }
 
 impl World {
@@ -35,15 +36,17 @@ impl World {
         let templates = Templates::builder().build().unwrap();
         Self {
             listener,
-            backends: Backends::new(&Limits::default().with_answer_time(answer_time)).unwrap(),
+            backends: Backends::new(&Limits::default()).unwrap(),
             tenant: Tenant::new("t".parse().unwrap(), url.parse().unwrap(), templates).unwrap(),
+            answer_time,
         }
     }
 
     async fn call(&self) -> Answer {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, self.tenant.host().unwrap().clone());
-        self.backends.call(&self.tenant, Method::POST, headers, Bytes::from_static(b"hello")).await
+        let body = Bytes::from_static(b"hello");
+        self.backends.call(&self.tenant, Method::POST, headers, body, self.answer_time).await
     }
 
     /// The whole of an answer.

@@ -1,5 +1,8 @@
 //! From rendered headers to the backend, and its answer back to the client.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use bonafide_policy::Permit;
@@ -14,7 +17,8 @@ use super::credential::{Rendered, echo};
 use super::endpoint::{Refused, unable};
 use super::metrics::Outcome;
 use crate::backend::{
-    Answer, Expected, accept_known_codings, read_answer, request_headers, response_headers,
+    Answer, CallError, Expected, Source, accept_known_codings, read_answer, request_headers,
+    response_headers,
 };
 use crate::content::describe_content;
 use crate::message::{Kind, Message};
@@ -61,11 +65,17 @@ impl Shared {
         }
         drop(secrets);
         let method = &parts.method;
-        let response =
-            self.backends.call(tenant, method.clone(), headers, sent).await.map_err(|failure| {
-                tracing::warn!(tenant = tenant.id().as_str(), error = %failure, "no answer");
-                failed(tenant, message, failure.is_timeout(), "it can't be reached")
-            })?;
+        let answered = if message.is_some_and(Message::waits_for_task) {
+            // Boxed: few requests need it.
+            Box::pin(self.wait(permit, tenant, method.clone(), headers, sent)).await
+        } else {
+            let limit = self.limits.answer_time;
+            self.backends.call(tenant, method.clone(), headers, sent, limit).await
+        };
+        let response = answered.map_err(|failure| {
+            tracing::warn!(tenant = tenant.id().as_str(), error = %failure, "no answer");
+            failed(tenant, message, failure.is_timeout(), "it can't be reached")
+        })?;
         let expected = match message {
             Some(message) if message.kind == Kind::Request => Expected::Answer,
             _ if *method == Method::DELETE => Expected::Nothing,
@@ -106,6 +116,24 @@ impl Shared {
         Ok(response)
     }
 
+    /// Waits for an answer as long as the user may have it.
+    async fn wait(
+        &self,
+        permit: &Permit,
+        tenant: &Tenant,
+        method: Method,
+        headers: HeaderMap,
+        sent: Bytes,
+    ) -> Result<Response<Source>, CallError> {
+        let mut call = pin!(self.backends.call(tenant, method, headers, sent, Duration::MAX));
+        let mut end = pin!(self.end(permit));
+        poll_fn(|cx| match call.as_mut().poll(cx) {
+            Poll::Pending => end.as_mut().poll(cx).map(|_| Err(CallError::AnswerTime)),
+            answered => answered,
+        })
+        .await
+    }
+
     /// What of the client's headers goes on, with those that were rendered.
     fn headers(
         &self,
@@ -142,8 +170,8 @@ impl Shared {
         Ok(headers)
     }
 
-    /// Ready when a standing stream has to end: with the token that it was opened with, or with the policy that let it be
-    /// opened. The client opens another, if it still may.
+    /// Ready when what stands has to end: with the token that it was asked for with, or with the policy that let it be
+    /// asked for. The client asks again, if it still may.
     fn end(&self, permit: &Permit) -> impl Future<Output = Result<(), Elapsed>> + Send + use<> {
         let expires = permit.user().expires_at();
         let expires = expires.checked_add(LEEWAY).unwrap_or(expires);

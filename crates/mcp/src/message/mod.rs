@@ -133,6 +133,11 @@ impl<'a> Message<'a> {
         self.method == "subscriptions/listen"
     }
 
+    /// Whether it is answered when a task has ended, and not before: revision 2025-11-25, "tasks", "retrieving task results".
+    pub(crate) fn waits_for_task(&self) -> bool {
+        self.method == "tasks/result"
+    }
+
     /// What `Mcp-Name` must say for this message: revision 2026-07-28, "standard request headers".
     pub(crate) fn header_name(&self) -> Option<&str> {
         match &*self.method {
