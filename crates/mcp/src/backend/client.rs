@@ -30,8 +30,8 @@ use crate::{Limits, Tenant};
 pub(crate) struct Backends {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     plain: HttpConnector,
-    /// What connecting may take, names looked up.
-    connect_time: Duration,
+    /// What connecting may take, names looked up: an answer may be given more.
+    answer_time: Duration,
 }
 
 /// The operating system's certificates can't be used.
@@ -89,7 +89,7 @@ impl Backends {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
             .build(connector);
-        Ok(Self { client, plain, connect_time: limits.answer_time })
+        Ok(Self { client, plain, answer_time: limits.answer_time })
     }
 
     /// Sends a request to the tenant's backend and waits for the head of the answer, for `limit` at most. Dropping the
@@ -132,7 +132,7 @@ impl Backends {
             }
         }
         let begin = Instant::now();
-        let connecting = timeout(limit.min(self.connect_time), self.connect(tenant, pool)).await;
+        let connecting = timeout(limit.min(self.answer_time), self.connect(tenant, pool)).await;
         let mut connection = Box::new(connecting.map_err(|_| CallError::AnswerTime)??);
         let left = limit.saturating_sub(begin.elapsed());
         let answer = connection.send(request, left).await;
