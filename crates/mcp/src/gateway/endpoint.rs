@@ -119,22 +119,7 @@ impl Shared {
                 return Err(Refused::new(Outcome::Invalid, response));
             }
         };
-        let message = match parts.method {
-            Method::POST => Some(Message::parse(&body)),
-            _ => None,
-        };
-        // A caller who may not be here learns that, and nothing about how well the message was made.
-        let id = message.as_ref().and_then(|message| message.as_ref().ok()?.id.as_ref());
-        let permit = self.permit(&directory, &user, tenant.id(), id, parts)?;
-        let read = message.as_ref().and_then(|message| message.as_ref().ok());
-        self.require_scopes(&permit, tenant, read, &body, parts)?;
-        if message.is_some() {
-            check_content(&parts.headers).map_err(|refusal| {
-                let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-                Refused::invalid(status, code::INVALID_REQUEST, &refusal.to_string())
-            })?;
-        }
-        let mut message = message.transpose().map_err(|refusal| invalid_message(None, &refusal))?;
+        let (permit, mut message) = self.admit(&directory, &user, tenant, parts, &body)?;
         let retry = self.retry(&permit, message.as_ref(), &body)?;
         let body = retry.as_ref().map_or_else(|| body.clone(), |retry| retry.body.clone());
         if retry.is_some() {
@@ -178,6 +163,34 @@ impl Shared {
             Exchange { permit: &permit, tenant, message, body: &body, rewriter, url };
         let response = self.exchange(&mut exchange, parts, rendered, sent).await?;
         Ok((outcome, response.map(|body| body.holding(place))))
+    }
+
+    /// That the user may use the tenant, and what they send to it. Who may not learns that, and nothing about how well the
+    /// message was made.
+    fn admit<'a>(
+        &self,
+        directory: &Directory,
+        user: &VerifiedUser,
+        tenant: &Tenant,
+        parts: &Parts,
+        body: &'a Bytes,
+    ) -> Result<(Permit, Option<Message<'a>>), Refused> {
+        let message = match parts.method {
+            Method::POST => Some(Message::parse(body)),
+            _ => None,
+        };
+        let read = message.as_ref().and_then(|message| message.as_ref().ok());
+        let id = read.and_then(|message| message.id.as_ref());
+        let permit = self.permit(directory, user, tenant.id(), id, parts)?;
+        self.require_scopes(&permit, tenant, read, body, parts)?;
+        if message.is_some() {
+            check_content(&parts.headers).map_err(|refusal| {
+                let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+                Refused::invalid(status, code::INVALID_REQUEST, &refusal.to_string())
+            })?;
+        }
+        let message = message.transpose().map_err(|refusal| invalid_message(None, &refusal))?;
+        Ok((permit, message))
     }
 
     /// Whether the user may use the tenant, as it is written down.
