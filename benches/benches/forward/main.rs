@@ -3,9 +3,9 @@
 //! `cargo bench -p bonafide-benches --bench forward` takes less than a minute. Every part is a process of its own on
 //! loopback, the proxies on one core, backend and load on another; all processes of this program have the allocator of
 //! `mcp-proxy`. Each round measures every subject once, so that a noisy neighbour hits all of them; printed are medians,
-//! and of the ratios to the plain proxy (the floor) the median of those within a round. The floor
-//! with bare steps is a limit: it reads, looks up, opens, renders and looks through as little as a gateway can. `-- --peers` adds nginx, Envoy and
-//! FastMCP's proxy where they are in `PATH`; `benches/compare` installs them. Without `--bench`, as under
+//! and of the ratios to the plain proxy (the floor) the median of those within a round. The floor with bare steps
+//! is a limit: it reads, looks up, opens, renders and looks through as little as a gateway can. `-- --peers` adds nginx,
+//! Envoy and FastMCP's proxy where they are in `PATH`; `benches/compare` installs them. Without `--bench`, as under
 //! `cargo test --benches`, one short round shows that all parts work.
 
 mod events;

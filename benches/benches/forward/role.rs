@@ -143,16 +143,7 @@ fn has_headers(headers: &HeaderMap, (name, value): (&str, &[u8])) -> bool {
 
 /// The least that a reverse proxy can do: another address, another connection, everything else as it comes.
 pub(crate) async fn floor(backend: &str) -> Result<(), Error> {
-    let authority: Authority = backend.parse()?;
-    let uri = Uri::builder()
-        .scheme(Scheme::HTTP)
-        .authority(authority)
-        .path_and_query(PLAIN_PATH)
-        .build()?;
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    let client: Client<_, Incoming> =
-        Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+    let (client, uri) = (client::<Incoming>(), uri(backend, PLAIN_PATH)?);
     let listener = listen().await?;
     serve(listener, move |mut request| {
         let (client, uri) = (client.clone(), uri.clone());
@@ -170,6 +161,21 @@ pub(crate) async fn floor(backend: &str) -> Result<(), Error> {
         }
     })
     .await
+}
+
+/// As plain proxies call a backend.
+pub(crate) fn client<B>() -> Client<HttpConnector, B>
+where
+    B: http_body::Body<Data: Send> + Send,
+{
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)
+}
+
+pub(crate) fn uri(backend: &str, path: &str) -> Result<Uri, Error> {
+    let authority: Authority = backend.parse()?;
+    Ok(Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query(path).build()?)
 }
 
 /// Says whether a token is good, for proxies that ask: 200 or 401.

@@ -10,22 +10,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::Error;
-use crate::role::{CHECKED_PATH, listen, serve};
+use crate::role::{self, CHECKED_PATH, listen, serve};
 
-const SECRET: &[u8] = b"ghp_16C7e42F292c6912E7710c838347Ae178B4a";
 const NONCE: [u8; 12] = [7; 12];
-/// What the secret is bound to, as long as the gateway's.
+/// What the secret is bound to.
 const BOUND_TO: [u8; 64] = [7; 64];
 
 /// Of a message, what it is decided by.
@@ -52,18 +49,10 @@ struct Steps {
 impl Steps {
     fn new(backend: &str) -> Result<Self, Error> {
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, &[7; 32])?);
-        let mut sealed = SECRET.to_vec();
+        let mut sealed = crate::world::GITHUB_TOKEN.as_bytes().to_vec();
         let nonce = Nonce::assume_unique_for_key(NONCE);
         key.seal_in_place_append_tag(nonce, Aad::from(BOUND_TO), &mut sealed)?;
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        let client =
-            Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        let uri = Uri::builder()
-            .scheme(Scheme::HTTP)
-            .authority(backend.parse::<Authority>()?)
-            .path_and_query(CHECKED_PATH)
-            .build()?;
+        let (client, uri) = (role::client(), role::uri(backend, CHECKED_PATH)?);
         Ok(Self { known: Mutex::default(), key, sealed, client, uri })
     }
 

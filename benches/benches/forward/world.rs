@@ -31,9 +31,10 @@ const GROUPS: usize = 30;
 /// Tokens that each connection shows for the first time in each round.
 const NEW_TOKENS: usize = 8;
 
+pub(crate) const GITHUB_TOKEN: &str = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
 const SECRETS: [(&str, &str, &str); 4] = [
-    ("github", "GITHUB_TOKEN", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
-    ("jira", "GITHUB_TOKEN", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
+    ("github", "GITHUB_TOKEN", GITHUB_TOKEN),
+    ("jira", "GITHUB_TOKEN", GITHUB_TOKEN),
     ("jira", "JIRA_USER", "ada@example.com"),
     ("jira", "JIRA_TOKEN", "ATATT3xFfGF0T5JNjQKmxVdmW0Rr"),
 ];

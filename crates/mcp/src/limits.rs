@@ -32,7 +32,8 @@ pub struct Limits {
     pub request_body: usize,
     /// How long a client may take to send the body. Default: 30 s.
     pub request_time: Duration,
-    /// How long a TCP connection to a backend may take; TLS counts towards the answer. Default: 10 s.
+    /// How long a TCP connection to a backend may take. With its name looked up and TLS it may take
+    /// [`answer_time`](Self::answer_time). Default: 10 s.
     pub connect_time: Duration,
     /// How long a backend may take from the request to the head of its answer, and again for a short JSON answer as a
     /// whole. Default: 60 s. `tasks/result`, which is answered when a task has ended (revision 2025-11-25), waits for the head

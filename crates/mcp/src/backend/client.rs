@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 use tower_service::Service as _;
 
+use super::in_time::InTime;
 use super::plain::{Connection, SendError};
 use super::pool::Pool;
 use super::source::Source;
@@ -28,10 +29,8 @@ use crate::{Limits, Tenant};
 /// costs.
 #[derive(Debug, Clone)]
 pub(crate) struct Backends {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    plain: HttpConnector,
-    /// What connecting may take, names looked up: an answer may be given more.
-    answer_time: Duration,
+    client: Client<InTime<HttpsConnector<HttpConnector>>, Full<Bytes>>,
+    plain: InTime<HttpConnector>,
 }
 
 /// The operating system's certificates can't be used.
@@ -50,11 +49,13 @@ pub(crate) enum CallError {
     ConnectTime(#[source] Failure),
     #[error("the backend did not answer in time")]
     AnswerTime,
+    #[error("the user's token or permit ended before the backend answered")]
+    Ended,
 }
 
 impl CallError {
     pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::ConnectTime(_) | Self::AnswerTime)
+        matches!(self, Self::ConnectTime(_) | Self::AnswerTime | Self::Ended)
     }
 
     fn connection(failure: impl Into<Failure>) -> Self {
@@ -73,7 +74,8 @@ impl Backends {
         connector.set_connect_timeout(Some(limits.connect_time));
         connector.set_nodelay(true);
         connector.set_keepalive(Some(Duration::from_secs(60)));
-        let plain = connector.clone();
+        let limit = limits.answer_time;
+        let plain = InTime { connector: connector.clone(), limit };
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_platform_verifier(rustls::crypto::aws_lc_rs::default_provider())
             .map_err(TlsError)?
@@ -88,8 +90,8 @@ impl Backends {
             .http2_keep_alive_while_idle(true)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
-            .build(connector);
-        Ok(Self { client, plain, answer_time: limits.answer_time })
+            .build(InTime { connector, limit });
+        Ok(Self { client, plain })
     }
 
     /// Sends a request to the tenant's backend and waits for the head of the answer, for `limit` at most. Dropping the
@@ -132,17 +134,15 @@ impl Backends {
             }
         }
         let begin = Instant::now();
-        let connecting = timeout(limit.min(self.answer_time), self.connect(tenant, pool)).await;
-        let mut connection = Box::new(connecting.map_err(|_| CallError::AnswerTime)??);
+        let mut connection = Box::new(self.connect(tenant, pool).await?);
         let left = limit.saturating_sub(begin.elapsed());
         let answer = connection.send(request, left).await;
         sent(connection, answer)
     }
 
     async fn connect(&self, tenant: &Tenant, pool: &Arc<Pool>) -> Result<Connection, CallError> {
-        // Boxed: few requests need it.
-        let connecting = Box::pin(self.plain.clone().call(tenant.uri().clone()));
-        let io = connecting.await.map_err(CallError::connection)?;
+        let io =
+            self.plain.clone().call(tenant.uri().clone()).await.map_err(CallError::connection)?;
         Connection::new(io, pool).await.map_err(CallError::connection)
     }
 }

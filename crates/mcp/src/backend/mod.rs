@@ -5,6 +5,7 @@ mod client;
 mod coding;
 mod deadline;
 mod headers;
+mod in_time;
 mod plain;
 mod pool;
 mod relay;

@@ -72,6 +72,7 @@ impl Connection {
         limit: Duration,
     ) -> Result<Response<Incoming>, SendError> {
         self.deadline.set(limit);
+        // The request will be there to be written.
         self.relay.note();
         // What the connection has brought is taken, however much this task has done already.
         let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));

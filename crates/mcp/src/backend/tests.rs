@@ -268,6 +268,20 @@ async fn no_answer_in_time_is_said_to_be_that() {
     closed(&mut socket).await;
 }
 
+/// However long the answer may take, and whoever pretends to speak TLS.
+#[tokio::test]
+async fn a_connection_is_waited_for_no_longer_than_that() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("https://{}/mcp", listener.local_addr().unwrap());
+    let templates = Templates::builder().build().unwrap();
+    let tenant = Tenant::new("t".parse().unwrap(), url.parse().unwrap(), templates).unwrap();
+    let limits = Limits::default().with_answer_time(Duration::from_millis(200));
+    let backends = Backends::new(&limits).unwrap();
+    let call = backends.call(&tenant, Method::GET, HeaderMap::new(), Bytes::new(), Duration::MAX);
+    let error = timeout(TIME, call).await.expect("it waits for ever").unwrap_err();
+    assert!(matches!(error, CallError::ConnectTime(_)), "{error}");
+}
+
 #[tokio::test]
 async fn a_broken_answer_is_an_error_and_no_connection_is_kept() {
     let world = World::new(TIME).await;

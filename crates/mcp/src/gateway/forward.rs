@@ -128,7 +128,7 @@ impl Shared {
         let mut call = pin!(self.backends.call(tenant, method, headers, sent, Duration::MAX));
         let mut end = pin!(self.end(permit));
         poll_fn(|cx| match call.as_mut().poll(cx) {
-            Poll::Pending => end.as_mut().poll(cx).map(|_| Err(CallError::AnswerTime)),
+            Poll::Pending => end.as_mut().poll(cx).map(|_| Err(CallError::Ended)),
             answered => answered,
         })
         .await
