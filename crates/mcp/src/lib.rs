@@ -98,7 +98,7 @@
 //! | 200 | a missing or refused credential: a URL elicitation, a tool error, or a JSON-RPC error ([`code::CREDENTIAL_NEEDED`]) |
 //! | 400, 405, 408, 413, 415 | no message, no method of ours, too slow, too large, not JSON in UTF-8 |
 //! | 429 | more than the [`Quotas`] of this user |
-//! | 502, 504 | the backend can't be used, or takes too long |
+//! | 502, 504 | the backend can't be used, or takes longer than it may, or than the user may have its answer |
 //! | 503 | the vault can't be read |
 //!
 //! `CHECKLIST.md`, beside this crate's manifest, has every requirement of the specification with the test that shows it.
@@ -167,7 +167,7 @@
 //! * `tasks/list` is answered with `-32601`, and `initialize` does not offer it: which of a backend's tasks are whose, nobody but the
 //!   backend could say. [`Tenant::with_task_list`] opens it, for a backend that lists to each user their own.
 //! * `tasks/result` of revision 2025-11-25 is answered when the task has ended. So [`Limits::answer_time`] does not hold for it: it waits
-//!   as long as its client stays, its token is good and the policy is in force.
+//!   as long as its client stays, its token is good and the policy is in force, if the task is the user's own.
 //! * A task belongs to a user, not to a token or a tool: as long as the tenant is theirs, who began one may see how it ends, with a
 //!   token of fewer scopes too, and after a rule took the tool away.
 //!

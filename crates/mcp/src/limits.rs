@@ -37,7 +37,7 @@ pub struct Limits {
     pub connect_time: Duration,
     /// How long a backend may take from the request to the head of its answer, and again for a short JSON answer as a
     /// whole. Default: 60 s. `tasks/result`, which is answered when a task has ended (revision 2025-11-25), waits for the head
-    /// until the user's token or permit ends.
+    /// until the user's token or permit ends, if the task is the user's own.
     pub answer_time: Duration,
     /// How long a JSON answer may pause once it has begun. Default: 60 s. An event stream may pause as long as
     /// its client stays.

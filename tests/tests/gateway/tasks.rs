@@ -368,21 +368,28 @@ async fn methods_about_tasks_that_nobody_knows_do_not_reach_the_backend() {
 async fn a_result_is_waited_for_while_the_user_may_have_it() {
     let backend = Backend::start().await;
     let limits = Limits::default().with_answer_time(Duration::from_millis(200));
-    let (world, alice, _) = world_with(&backend, limits).await;
+    let (world, alice, bob) = world_with(&backend, limits).await;
     let id = begin(&world, &alice, false).await;
-    let ask = |method, milliseconds: u64| {
+    let ask = |user, method, milliseconds: u64| {
         let params = json!({ "taskId": id, "_meta": { "takes": milliseconds } });
-        send(&world, "t", &alice, false, method, params).send()
+        send(&world, "t", user, false, method, params).send()
     };
-    assert_eq!(ask("tasks/result", 600).await.unwrap().status(), StatusCode::OK);
-    assert_eq!(ask("tasks/get", 600).await.unwrap().status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(ask(&alice, "tasks/result", 600).await.unwrap().status(), StatusCode::OK);
+    // Nothing else is, nor what is nobody's.
+    for (user, method) in [(&alice, "tasks/get"), (&bob, "tasks/result")] {
+        let late = ask(user, method, 600).await.unwrap();
+        assert_eq!(late.status(), StatusCode::GATEWAY_TIMEOUT);
+        assert!(late.text().await.unwrap().contains("did not answer in time"));
+    }
     let revoked = async {
         tokio::time::sleep(Duration::from_millis(600)).await;
         let tenants = world.directory.load().tenants().cloned().collect::<Vec<_>>();
         world.directory.replace(Directory::new(tenants, Policy::default()));
     };
-    let (ended, ()) = tokio::join!(ask("tasks/result", 60_000), revoked);
-    assert_eq!(ended.unwrap().status(), StatusCode::GATEWAY_TIMEOUT);
+    let (ended, ()) = tokio::join!(ask(&alice, "tasks/result", 60_000), revoked);
+    let ended = ended.unwrap();
+    assert_eq!(ended.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert!(ended.text().await.unwrap().contains("the policy has changed"));
 }
 
 #[tokio::test]

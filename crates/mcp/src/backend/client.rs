@@ -54,10 +54,6 @@ pub(crate) enum CallError {
 }
 
 impl CallError {
-    pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::ConnectTime(_) | Self::AnswerTime | Self::Ended)
-    }
-
     fn connection(failure: impl Into<Failure>) -> Self {
         let failure = failure.into();
         match timed_out(&*failure) {

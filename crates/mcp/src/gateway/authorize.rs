@@ -27,6 +27,8 @@ pub(super) struct Authorized {
     pub(super) tasks: Option<TaskIds>,
     /// The backend's id of the task that the message is about.
     pub(super) task_name: Option<String>,
+    /// Whether the answer comes when that task has ended, and not before.
+    pub(super) waits: bool,
 }
 
 impl Authorized {

@@ -127,7 +127,8 @@ impl Shared {
             message = Some(again);
         }
         let authorized = self.authorized(&permit, tenant, message.as_ref(), parts, &body)?;
-        let (sent, outcome) = (authorized.body.clone(), authorized.outcome());
+        let (sent, outcome, waits) =
+            (authorized.body.clone(), authorized.outcome(), authorized.waits);
         let id = message.as_ref().and_then(|message| message.id.as_ref());
         let session = self.open_session(&permit, &mut parts.headers, id)?;
         let url = session || message.as_ref().is_some_and(Message::declares_url);
@@ -144,7 +145,8 @@ impl Shared {
                     let Some(seat) = self.seats.take(permit.user().id(), permit.tenant()) else {
                         let (message, rewriter) = (Some(message), None);
                         let (permit, body) = (&permit, &body);
-                        let exchange = Exchange { permit, tenant, message, body, rewriter, url };
+                        let exchange =
+                            Exchange { permit, tenant, message, body, rewriter, waits, url };
                         return Err(self.ask_again(&exchange, &rendered));
                     };
                     let (shared, tenant) = (Arc::clone(self), tenant.clone());
@@ -160,7 +162,7 @@ impl Shared {
         let message = message.as_ref();
         let rewriter = authorized.rewriter(&permit, message, &mut parts.headers);
         let mut exchange =
-            Exchange { permit: &permit, tenant, message, body: &body, rewriter, url };
+            Exchange { permit: &permit, tenant, message, body: &body, rewriter, waits, url };
         let response = self.exchange(&mut exchange, parts, rendered, sent).await?;
         Ok((outcome, response.map(|body| body.holding(place))))
     }

@@ -38,6 +38,8 @@ pub(super) struct Exchange<'a> {
     /// The body of the message, as the client meant it for the backend.
     pub(super) body: &'a Bytes,
     pub(super) rewriter: Option<Rewriter>,
+    /// Whether the answer comes when a task of the user has ended, and not before.
+    pub(super) waits: bool,
     /// Whether the client can send its user to a page.
     pub(super) url: bool,
 }
@@ -54,7 +56,7 @@ impl Shared {
         let Rendered { headers, used, secrets } = rendered;
         let rendered = headers.map_err(|need| self.ask(exchange, &need, &used, false))?;
         let mut headers = self.headers(exchange, parts, rendered)?;
-        let Exchange { permit, tenant, message, url, .. } = *exchange;
+        let Exchange { permit, tenant, message, waits, url, .. } = *exchange;
         let echo = echo(tenant, &secrets, &headers);
         // A standing stream that is undone would take memory as long as it stands.
         let standing = parts.method == Method::GET && !echo.is_empty();
@@ -65,7 +67,7 @@ impl Shared {
         }
         drop(secrets);
         let method = &parts.method;
-        let answered = if message.is_some_and(Message::waits_for_task) {
+        let answered = if waits {
             // Boxed: few requests need it.
             Box::pin(self.wait(permit, tenant, method.clone(), headers, sent)).await
         } else {
@@ -74,7 +76,7 @@ impl Shared {
         };
         let response = answered.map_err(|failure| {
             tracing::warn!(tenant = tenant.id().as_str(), error = %failure, "no answer");
-            failed(tenant, message, failure.is_timeout(), "it can't be reached")
+            unanswered(tenant, message, &failure)
         })?;
         let expected = match message {
             Some(message) if message.kind == Kind::Request => Expected::Answer,
@@ -92,21 +94,21 @@ impl Shared {
             Answer::CredentialRefused => {
                 let refused = Box::pin(self.credential_refused(exchange, &used)).await;
                 let why = "it refused the gateway's credential";
-                return Err(refused.unwrap_or_else(|| failed(tenant, message, false, why)));
+                return Err(refused.unwrap_or_else(|| failed(tenant, message, why)));
             }
             Answer::Redirect => {
-                return Err(failed(tenant, message, false, "it redirects, which is not followed"));
+                return Err(failed(tenant, message, "it redirects, which is not followed"));
             }
             Answer::Garbage(what) => {
                 tracing::warn!(tenant = tenant.id().as_str(), what, "an unusable answer");
-                return Err(failed(tenant, message, false, "its answer is not MCP"));
+                return Err(failed(tenant, message, "its answer is not MCP"));
             }
             Answer::TooLong(limit) => {
                 let why =
                     format!("its answer has more than the {limit} bytes that can be filtered");
-                return Err(failed(tenant, message, false, &why));
+                return Err(failed(tenant, message, &why));
             }
-            Answer::Stopped => return Err(failed(tenant, message, true, "it stopped")),
+            Answer::Stopped => return Err(unanswered(tenant, message, &CallError::AnswerTime)),
         };
         response_headers(&mut parts.headers);
         self.seal_session(permit, url, &mut parts.headers);
@@ -180,15 +182,28 @@ impl Shared {
     }
 }
 
-fn failed(tenant: &Tenant, message: Option<&Message<'_>>, timeout: bool, why: &str) -> Refused {
+fn unanswered(tenant: &Tenant, message: Option<&Message<'_>>, failure: &CallError) -> Refused {
+    let name = tenant.id().as_str();
+    let (outcome, text) = match failure {
+        CallError::Connection(_) => return failed(tenant, message, "it can't be reached"),
+        CallError::ConnectTime(_) | CallError::AnswerTime => {
+            (Outcome::BackendTimeout, format!("the backend `{name}` did not answer in time"))
+        }
+        CallError::Ended => (
+            Outcome::Ended,
+            format!(
+                "your token has ended or the policy has changed while `{name}` was at it: ask again"
+            ),
+        ),
+    };
     let id = message.and_then(|message| message.id.as_ref());
-    let tenant = tenant.id().as_str();
-    if timeout {
-        let text = format!("the backend `{tenant}` did not answer in time");
-        let response = error(StatusCode::GATEWAY_TIMEOUT, id, code::GATEWAY_TIMEOUT, &text);
-        return Refused::new(Outcome::BackendTimeout, response);
-    }
-    let text = format!("the backend `{tenant}` failed: {why}");
+    let response = error(StatusCode::GATEWAY_TIMEOUT, id, code::GATEWAY_TIMEOUT, &text);
+    Refused::new(outcome, response)
+}
+
+fn failed(tenant: &Tenant, message: Option<&Message<'_>>, why: &str) -> Refused {
+    let id = message.and_then(|message| message.id.as_ref());
+    let text = format!("the backend `{}` failed: {why}", tenant.id().as_str());
     let response = error(StatusCode::BAD_GATEWAY, id, code::BAD_GATEWAY, &text);
     Refused::new(Outcome::BackendFailed, response)
 }

@@ -110,11 +110,13 @@ impl Held {
         let permit = shared.permit(&directory, &user, tenant.id(), id, &parts)?;
         shared.require_scopes(&permit, tenant, Some(&message), &retry.body, &parts)?;
         let authorized = shared.authorized(&permit, tenant, Some(&message), &parts, &retry.body)?;
-        let (sent, outcome) = (authorized.body.clone(), authorized.outcome());
+        let (sent, outcome, waits) =
+            (authorized.body.clone(), authorized.outcome(), authorized.waits);
         let rewriter = authorized.rewriter(&permit, Some(&message), &mut parts.headers);
         let rendered = shared.render(&permit, tenant, id).await?;
         let (message, body) = (Some(&message), &retry.body);
-        let mut exchange = Exchange { permit: &permit, tenant, message, body, rewriter, url };
+        let mut exchange =
+            Exchange { permit: &permit, tenant, message, body, rewriter, waits, url };
         if rendered.still_lacks(&retry.asked) {
             return Err(shared.ask_again(&exchange, &rendered));
         }

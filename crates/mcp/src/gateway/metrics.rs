@@ -16,11 +16,13 @@ pub(super) enum Outcome {
     VaultFailed,
     BackendFailed,
     BackendTimeout,
+    /// The user's token or permit ended first.
+    Ended,
     Failed,
 }
 
 impl Outcome {
-    const ALL: [(Self, &'static str); 12] = [
+    const ALL: [(Self, &'static str); 13] = [
         (Self::Forwarded, "forwarded"),
         (Self::Unauthenticated, "unauthenticated"),
         (Self::Denied, "denied"),
@@ -32,6 +34,7 @@ impl Outcome {
         (Self::VaultFailed, "vault_failed"),
         (Self::BackendFailed, "backend_failed"),
         (Self::BackendTimeout, "backend_timeout"),
+        (Self::Ended, "ended"),
         (Self::Failed, "failed"),
     ];
 }
@@ -39,7 +42,7 @@ impl Outcome {
 /// A counter for each outcome, looked up once.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    counters: [(Outcome, Counter); 12],
+    counters: [(Outcome, Counter); 13],
 }
 
 impl Metrics {

@@ -92,6 +92,7 @@ fn open_named(
         Some(id) => {
             edits.replace(written, quoted(&id));
             authorized.task_name = Some(id);
+            authorized.waits = message.waits_for_task();
         }
         None => {
             tracing::info!("asked for a task that is not one of this user at this tenant");
