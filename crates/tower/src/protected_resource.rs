@@ -62,7 +62,8 @@ impl ProtectedResource {
         Ok(Self { resource, authorization_servers: Vec::new(), scopes: Vec::new(), name: None })
     }
 
-    /// Adds an issuer whose tokens are accepted.
+    /// Adds an authorization server whose tokens are accepted, by its issuer identifier. MCP wants one at least: without any, do
+    /// not send clients to the document, as they could not get a token by it.
     #[must_use]
     pub fn with_authorization_server(mut self, issuer: Issuer) -> Self {
         self.authorization_servers.push(issuer);
@@ -75,6 +76,12 @@ impl ProtectedResource {
     pub fn with_scope(mut self, scope: Scope) -> Self {
         self.scopes.push(scope);
         self
+    }
+
+    /// The authorization servers that issue tokens for it.
+    #[must_use]
+    pub fn authorization_servers(&self) -> &[Issuer] {
+        &self.authorization_servers
     }
 
     /// The name that people know the resource by.
@@ -122,10 +129,13 @@ impl ProtectedResource {
         let servers: Vec<&str> = self.authorization_servers.iter().map(Issuer::as_str).collect();
         let mut document = json!({
             "resource": self.identifier(),
-            "authorization_servers": servers,
             "bearer_methods_supported": ["header"],
         });
         if let Some(members) = document.as_object_mut() {
+            // A list of none is left out (section 3.2).
+            if !servers.is_empty() {
+                members.insert("authorization_servers".into(), json!(servers));
+            }
             if !self.scopes.is_empty() {
                 let scopes: Vec<&str> = self.scopes.iter().map(Scope::as_str).collect();
                 members.insert("scopes_supported".into(), json!(scopes));
@@ -180,6 +190,17 @@ mod tests {
         for url in ["https://u:p@a.example/", "https://a.example/?q=1", "https://a.example/#f"] {
             assert_eq!(resource(url).unwrap_err(), ResourceError::NotAPlainUrl, "{url}");
         }
+    }
+
+    #[test]
+    fn what_there_is_none_of_is_left_out() {
+        let document = resource("https://a.example/github/mcp").unwrap().document();
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+        let expected = json!({
+            "resource": "https://a.example/github/mcp",
+            "bearer_methods_supported": ["header"],
+        });
+        assert_eq!(document, expected);
     }
 
     #[test]

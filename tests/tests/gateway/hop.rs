@@ -119,3 +119,20 @@ async fn who_has_no_token_is_not_sent_for_a_better_one() {
     assert!(!head.headers.contains_key("www-authenticate"));
     assert_eq!(backend.seen(), "");
 }
+
+/// Nobody can get a token where none is taken: a client is not sent to look for where.
+#[tokio::test]
+async fn who_takes_no_tokens_points_to_no_metadata() {
+    let policy = Policy::builder().build().unwrap();
+    let keyring = Keyring::new(&MasterKey::generate().unwrap()).unwrap();
+    let gateway = Gateway::builder(
+        Authenticator::without_bearer(),
+        SharedDirectory::new(Directory::new([], policy)),
+        SecretStore::new(Arc::new(MemoryVault::new()), keyring),
+        "https://mcp.example.com".parse().unwrap(),
+    );
+    let request = Request::post("/t/mcp").header("host", "mcp.example.com").body(Body::empty());
+    let response = gateway.build().unwrap().oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(response.headers()["www-authenticate"], "Bearer");
+}

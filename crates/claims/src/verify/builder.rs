@@ -7,7 +7,7 @@ use bonafide_jwks::{Clock, SystemClock};
 
 use super::cache::TokenCache;
 use super::introspection::Introspection;
-use super::issuer::{BuildError, TrustedIssuer};
+use super::issuer::{BuildError, DIRECTORY, TrustedIssuer};
 use super::profile::IssuerRule;
 use super::{Shared, Verifier};
 
@@ -117,7 +117,7 @@ impl Issuers {
                     return Err(BuildError::RepeatedIssuer { issuer: trusted.issuer.clone() });
                 }
             }
-            if let Some((before, after)) = trusted.issuer.as_str().split_once("{tenantid}") {
+            if let Some((before, after)) = trusted.issuer.as_str().split_once(DIRECTORY) {
                 let template = Template { before: before.into(), after: after.into(), at };
                 if all.iter().take(at).any(|other| other.issuer == trusted.issuer) {
                     return Err(BuildError::RepeatedIssuer { issuer: trusted.issuer.clone() });

@@ -97,6 +97,13 @@ pub enum BuildError {
     },
 }
 
+/// What stands for the directory in the issuer of several.
+pub(super) const DIRECTORY: &str = "{tenantid}";
+
+fn is_url(name: &str) -> bool {
+    name.starts_with("https://") || name.starts_with("http://")
+}
+
 /// The longest leeway.
 pub const MAX_LEEWAY: Duration = Duration::from_secs(300);
 
@@ -120,6 +127,28 @@ impl TrustedIssuer {
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
+    }
+
+    /// Where clients get such tokens: the authorization servers of RFC 9728, section 2, each by its issuer identifier (RFC
+    /// 8414, section 2). Of an issuer that stands for several directories, each of them. None where tokens are made from a
+    /// shared secret, or the issuer is no URL.
+    #[must_use]
+    pub fn authorization_servers(&self) -> Vec<Issuer> {
+        let rules = &self.profile.rules;
+        let name = self.issuer.as_str();
+        let names: Vec<String> = match &rules.issuer {
+            _ if rules.shared_secret => Vec::new(),
+            IssuerRule::EntraDirectories(allowed) => allowed
+                .iter()
+                .map(|directory| name.replace(DIRECTORY, directory.as_str()))
+                .collect(),
+            IssuerRule::Also(others) => {
+                let mut names = std::iter::once(name).chain(others.iter().copied());
+                names.find(|name| is_url(name)).map(str::to_owned).into_iter().collect()
+            }
+            IssuerRule::Exact | IssuerRule::Entra => vec![name.to_owned()],
+        };
+        names.iter().filter(|name| is_url(name)).filter_map(|name| name.parse().ok()).collect()
     }
 
     /// The audiences, one of which a token must be for.
@@ -256,7 +285,7 @@ fn check_algorithms(issuer: &Issuer, algorithms: &[Algorithm]) -> Result<(), Bui
 }
 
 fn check_directories(issuer: &Issuer, rule: &IssuerRule) -> Result<(), BuildError> {
-    let template = issuer.as_str().matches("{tenantid}").count();
+    let template = issuer.as_str().matches(DIRECTORY).count();
     let fits = match rule {
         IssuerRule::EntraDirectories(allowed) => template == 1 && !allowed.is_empty(),
         _ => template == 0,

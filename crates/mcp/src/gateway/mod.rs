@@ -82,8 +82,8 @@ impl Shared {
     fn resource(&self, id: &TenantId, tenant: Option<&Tenant>) -> Option<ProtectedResource> {
         let url = self.public_url.join(&format!("/{}/mcp", id.as_str())).ok()?;
         let mut resource = ProtectedResource::new(url).ok()?;
-        for issuer in self.authenticator.issuers() {
-            resource = resource.with_authorization_server(issuer.clone());
+        for server in self.authenticator.authorization_servers() {
+            resource = resource.with_authorization_server(server);
         }
         let scopes = tenant.and_then(Tenant::scopes).map(TenantScopes::basic);
         for scope in scopes.into_iter().flat_map(RequiredScopes::iter) {

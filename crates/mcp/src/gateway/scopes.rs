@@ -66,8 +66,11 @@ impl Shared {
         challenge: Challenge,
     ) -> Challenge {
         match self.resource(id, tenant) {
-            Some(resource) => challenge.with_resource(&resource),
-            None => challenge,
+            // Where there is no server to get a token from, the document would lead nowhere.
+            Some(resource) if !resource.authorization_servers().is_empty() => {
+                challenge.with_resource(&resource)
+            }
+            _ => challenge,
         }
     }
 }

@@ -80,9 +80,10 @@ impl Authenticator {
         self
     }
 
-    /// The issuers whose bearer tokens are accepted: the authorization servers of RFC 9728.
-    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
-        self.inner.bearer.iter().flat_map(Verifier::issuers).map(TrustedIssuer::issuer)
+    /// Where clients get the bearer tokens that are accepted: the authorization servers of RFC 9728.
+    pub fn authorization_servers(&self) -> impl Iterator<Item = Issuer> {
+        let issuers = self.inner.bearer.iter().flat_map(Verifier::issuers);
+        issuers.flat_map(TrustedIssuer::authorization_servers)
     }
 
     /// The headers that may hold a token, or the word of the trusted hop. None of them may reach a service behind us.

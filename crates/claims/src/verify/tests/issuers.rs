@@ -65,3 +65,22 @@ fn the_issuers_are_listed_in_their_order() {
         Verifier::builder().with_issuer(build("b")).with_issuer(build("a")).build().unwrap();
     assert_eq!(verifier.issuers().map(|it| it.issuer().as_str()).collect::<Vec<_>>(), ["b", "a"]);
 }
+
+#[test]
+fn clients_are_sent_to_issuers_that_exist() {
+    let servers = |builder: crate::TrustedIssuerBuilder| {
+        let trusted = builder.with_audience(AUDIENCE).build().unwrap();
+        let servers = trusted.authorization_servers();
+        servers.iter().map(|server| server.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(servers(issuer(ISSUER)), [ISSUER]);
+    let directories = ["b", "a"].map(|directory| directory.parse().unwrap());
+    let entra = issuer("https://login.example/{tenantid}/v2.0")
+        .with_profile(Profile::entra_directories(directories));
+    assert_eq!(servers(entra), ["https://login.example/a/v2.0", "https://login.example/b/v2.0"]);
+    let google = issuer("accounts.google.com").with_profile(Profile::google());
+    assert_eq!(servers(google), ["https://accounts.google.com"]);
+    assert!(servers(issuer("open-webui")).is_empty());
+    let shared = issuer("https://webui.example").with_profile(Profile::open_webui());
+    assert!(servers(shared).is_empty());
+}
