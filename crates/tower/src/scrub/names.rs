@@ -24,6 +24,9 @@ const WITH_X: Names = Names {
         "auth-request-",
         "authenticated-",
         "authentik-",
+        "client-cert",
+        "consumer-",
+        "credential-",
         "entra-",
         "forwarded-",
         "goog-authenticated-",
@@ -33,28 +36,49 @@ const WITH_X: Names = Names {
         "openwebui-",
         "pomerium-",
         "remote-",
+        "ssl-client-",
         "user-",
         "vouch-",
         "webauth-",
     ],
     whole: &[
+        "access-token",
+        "apigateway-api-userinfo",
+        "auth-email",
+        "auth-groups",
+        "auth-user",
+        "auth-username",
         "client-ip",
         "email",
+        "endpoint-api-userinfo",
         "groups",
+        "id-token",
+        "jwt-assertion",
         "principal",
         "real-ip",
         "role",
         "roles",
+        "scope-orgid",
         "subject",
         "tenant",
         "tenant-id",
         "user",
+        "userid",
+        "userinfo",
         "username",
     ],
 };
 
 const WITHOUT_X: Names = Names {
-    prefixes: &["cf-access-", "remote-", "tailscale-user-"],
+    prefixes: &[
+        "cf-access-",
+        "client-cert",
+        "impersonate-",
+        "oidc-",
+        "remote-",
+        "ssl-client-",
+        "tailscale-user-",
+    ],
     whole: &["forwarded", "true-client-ip"],
 };
 
@@ -89,7 +113,7 @@ impl IdentityHeaders {
         let is_known = match name.as_bytes() {
             [b'x', b'-' | b'_', ..] => WITH_X.contain(name.get(2..).unwrap_or_default()),
             // What the others begin with.
-            [b'c' | b'f' | b'r' | b't', ..] => WITHOUT_X.contain(name),
+            [b'c' | b'f' | b'i' | b'o' | b'r' | b's' | b't', ..] => WITHOUT_X.contain(name),
             _ => false,
         };
         is_known || self.added.iter().any(|whole| same(name, whole))
@@ -135,6 +159,17 @@ mod tests {
     #[test]
     fn removes_identity_headers_in_every_spelling() {
         let mut forged = headers(&[
+            "X-Auth-User",
+            "X-Consumer-Username",
+            "X-Endpoint-API-UserInfo",
+            "X_Id_Token",
+            "X-Userinfo",
+            "X-SSL-Client-S-DN",
+            "Ssl-Client-Verify",
+            "Client-Cert-Chain",
+            "OIDC-Claim-Sub",
+            "OIDC_CLAIM_sub",
+            "Impersonate-User",
             "X-User-Id",
             "x_user_id",
             "X-USER_ID",
