@@ -72,7 +72,8 @@ impl AllowedHosts {
         self
     }
 
-    /// Adds the origin of a page, such as `https://inspector.example.com`, that may call us from a browser.
+    /// Adds an origin, such as `https://inspector.example.com`, that requests may name in `Origin`: of a page whose own
+    /// server or extension calls us, or of a proxy in front that answers for CORS. No header of CORS is sent from here.
     #[must_use]
     pub fn with_origin(mut self, origin: &Url) -> Self {
         self.origins.push(origin.origin().ascii_serialization());

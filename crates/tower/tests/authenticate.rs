@@ -110,7 +110,7 @@ async fn what_no_token_looks_like_is_not_taken_for_one() {
     ] {
         let response = call(app.clone(), &[(name, &value)]).await;
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-        assert!(challenge(&response).contains("error=\"invalid_request\""), "{name}");
+        assert!(challenge(&response).contains("error=\"invalid_token\""), "{name}");
     }
 }
 
@@ -129,7 +129,7 @@ async fn two_tokens_are_none() {
     for headers in refused {
         let response = call(app.clone(), headers).await;
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{}", headers.len());
-        assert!(challenge(&response).contains("error=\"invalid_request\""));
+        assert!(challenge(&response).contains("error=\"invalid_token\""));
     }
     let response = call(app, &[("x-assertion", &token)]).await;
     assert_eq!(text(response).await, "alice false");

@@ -28,7 +28,8 @@ impl Challenge {
     pub fn new(error: &AuthenticateError) -> Self {
         let (error, retry) = match error {
             AuthenticateError::NoToken | AuthenticateError::NotTheHop => (None, false),
-            AuthenticateError::Malformed(what) => (Some(("invalid_request", *what)), false),
+            // By RFC 6750 a token that is `malformed` is invalid too, and `invalid_request` is for 400.
+            AuthenticateError::Malformed(what) => (Some(("invalid_token", *what)), false),
             AuthenticateError::Token(error) if unavailable(error) => (None, true),
             AuthenticateError::Token(error) => {
                 (Some(("invalid_token", error.description())), false)
