@@ -84,6 +84,9 @@
 //! * `Mcp-Session-Id` is the backend's own id behind a tag that binds it to user and tenant. The key of the tag comes from
 //!   the vault's master key, so that every gateway with that key knows it, and none keeps sessions.
 //! * So are task ids, in both eras: see "tasks".
+//! * `Last-Event-ID` and the `id` of events go through as they are. What is resumed belongs to the session, whose id is bound, as
+//!   event ids are about one session (2025-11-25, "resumability"). A backend that gives what it kept for one session to
+//!   another that knows its event ids, or that resumes without sessions, has to make those ids unguessable.
 //! * `X-Request-Id` goes through, or is made here: clients, backends and the audit ([`GatewayBuilder::with_audit`]) see
 //!   the same.
 //!
@@ -202,22 +205,17 @@
 //! subject of the user (`https://idp.example#alice`), and `preferred_username`, `email`, `name`, `groups` and `roles` are what the
 //! user's own token said. It is good for 60 seconds. There is none about a user of a
 //! [trusted hop](bonafide_tower::TrustedHop), for whom no issuer vouches: a backend would take somebody's word for a proof. Their
-//! requests to such a tenant are denied. A Rust backend verifies it with `bonafide-tower`:
+//! requests to such a tenant are denied. A Rust backend verifies it with the feature `gateway` of `bonafide-tower`:
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use bonafide_claims::{TrustedIssuer, Verifier};
-//! # use bonafide_jwks::RemoteKeys;
-//! # use bonafide_tower::{AuthenticateLayer, Authenticator};
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let keys = Arc::new(RemoteKeys::at("https://mcp.example.com/.well-known/jwks.json").build()?);
-//! let gateway = TrustedIssuer::builder("https://mcp.example.com".parse()?, keys)
-//!     .with_audience("https://notes.example.com/mcp")
-//!     .build()?;
-//! let verifier = Verifier::builder().with_issuer(gateway).build()?;
-//! let layer = AuthenticateLayer::new(
-//!     Authenticator::without_bearer().with_assertion("x-bonafide-assertion".parse()?, verifier),
-//! );
+//! # fn main() -> Result<(), bonafide_tower::GatewayError> {
+//! use bonafide_tower::{AuthenticateLayer, Authenticator};
+//!
+//! let layer = AuthenticateLayer::new(Authenticator::of_gateway(
+//!     "https://mcp.example.com",
+//!     "https://notes.example.com/mcp",
+//!     "x-bonafide-assertion",
+//! )?);
 //! # let _ = layer; Ok(()) }
 //! ```
 //!

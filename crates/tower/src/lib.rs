@@ -50,6 +50,7 @@
 //! | feature | default | brings |
 //! |---|---|---|
 //! | `axum` | no | the extractor [`User`](https://docs.rs/bonafide-tower/latest/bonafide_tower/struct.User.html) |
+//! | `gateway` | no | `Authenticator::of_gateway`, for a backend behind a bonafide gateway |
 
 mod authenticate;
 #[cfg(feature = "axum")]
@@ -59,6 +60,8 @@ mod protected_resource;
 mod scopes;
 mod scrub;
 
+#[cfg(feature = "gateway")]
+pub use authenticate::GatewayError;
 pub use authenticate::{
     Authenticate, AuthenticateError, AuthenticateLayer, Authenticator, Challenge, HopError, Peer,
     PeerRange, PeerRangeError, TrustedHop, TrustedHopBuilder,

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use bonafide_claims::{Groups, Profile, TrustedIssuer, VerifiedUser, Verifier};
 use bonafide_headers::Templates;
-use bonafide_jwks::{RemoteKeys, SharedSecret};
+use bonafide_jwks::SharedSecret;
 use bonafide_mcp::{Directory, Gateway, Limits, SharedDirectory, Tenant, TenantError};
 use bonafide_policy::{Policy, Rule};
 use bonafide_testkit::{Server, User};
@@ -44,14 +44,7 @@ impl Backend {
 
     /// Serves to those whom the gateway vouches for, as the crate docs of `bonafide-mcp` say.
     fn serve(&mut self, world: &World, audience: &str, header: &str) {
-        let keys = RemoteKeys::at(world.url("/.well-known/jwks.json")).build().unwrap();
-        let issuer = TrustedIssuer::builder(world.url("").parse().unwrap(), Arc::new(keys));
-        let issuer = issuer.with_audience(audience).build().unwrap();
-        let verifier = Verifier::builder().with_issuer(issuer).build().unwrap();
-        let authenticator = match header {
-            "authorization" => Authenticator::bearer(verifier),
-            name => Authenticator::without_bearer().with_assertion(name.parse().unwrap(), verifier),
-        };
+        let authenticator = Authenticator::of_gateway(&world.url(""), audience, header).unwrap();
         let router =
             Router::new().route("/mcp", post(whoami)).layer(AuthenticateLayer::new(authenticator));
         self.server = Some(Server::start_on(self.listener.take().unwrap(), router));
