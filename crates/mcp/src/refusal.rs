@@ -78,10 +78,11 @@ pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response<Gatewa
 ///
 /// A tool call gets a tool error, which a model reads to its user; that is what works with every client. Other
 /// requests get a JSON-RPC error with the same text. The link names the tenant and nothing else: whoever opens it
-/// has to show who they are.
+/// has to show who they are. `able` is a client that could do no more if it could open a page.
 pub(crate) fn ask_for_credential(
     message: Option<&Message<'_>>,
     text: &str,
+    able: bool,
 ) -> Response<GatewayBody> {
     let Some(message) = message.filter(|message| message.kind == Kind::Request) else {
         return error(StatusCode::FORBIDDEN, None, code::CREDENTIAL_NEEDED, text);
@@ -97,7 +98,7 @@ pub(crate) fn ask_for_credential(
             }
             json_response(StatusCode::OK, &json!({ "jsonrpc": "2.0", "id": id, "result": result }))
         }
-        ("prompts/get" | "resources/read", true) => error_with_data(
+        ("prompts/get" | "resources/read", true) if !able => error_with_data(
             StatusCode::BAD_REQUEST,
             id,
             code::MISSING_CAPABILITY,
@@ -106,5 +107,30 @@ pub(crate) fn ask_for_credential(
         ),
         // SDK clients make a transport failure of any other status and drop the text.
         _ => error(StatusCode::OK, id, code::CREDENTIAL_NEEDED, text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capability_is_asked_for_only_if_it_would_help() {
+        for method in ["prompts/get", "resources/read"] {
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{{"name":"a","uri":"a:b","_meta":
+                    {{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}}}}"#
+            );
+            let message = Message::parse(body.as_bytes()).unwrap();
+            let ask = |able| {
+                let (head, body) = ask_for_credential(Some(&message), "words", able).into_parts();
+                let whole: Value = serde_json::from_slice(body.whole().unwrap()).unwrap();
+                (head.status, whole["error"].clone())
+            };
+            let required = json!({ "requiredCapabilities": { "elicitation": { "url": {} } } });
+            let lacking = json!({ "code": -32021, "message": "words", "data": required });
+            assert_eq!(ask(false), (StatusCode::BAD_REQUEST, lacking));
+            assert_eq!(ask(true), (StatusCode::OK, json!({ "code": 424, "message": "words" })));
+        }
     }
 }

@@ -288,3 +288,25 @@ async fn a_plain_403_of_a_backend_is_its_own_business() {
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert_eq!(response.text().await.unwrap(), "{}");
 }
+
+/// Whoever can only show forms is told what their client would need; `tools/call` has words for the model instead.
+#[tokio::test]
+async fn prompts_and_resources_are_asked_about_as_calls_are() {
+    let backend = McpBackend::start().await;
+    let world = World::start(&[("t", backend.url())], Limits::default()).await;
+    let alice = world.user("alice", &["t"]);
+    let link = world.url("/connections/t");
+    for method in ["prompts/get", "resources/read"] {
+        let params = || json!({ "name": "docs://a", "uri": "docs://a" });
+        let ask = |capabilities| modern(&world, &alice, capabilities, method, params()).send();
+        let able = ask(CAPABLE).await.unwrap();
+        assert_eq!(able.status(), StatusCode::OK, "{method}");
+        let body: Value = able.json().await.unwrap();
+        assert_eq!(body["result"]["resultType"], "input_required", "{body}");
+        let forms = ask(r#"{"elicitation":{"form":{}}}"#).await.unwrap();
+        assert_eq!(forms.status(), StatusCode::BAD_REQUEST, "{method}");
+        let body: Value = forms.json().await.unwrap();
+        assert_eq!(body["error"]["code"], -32021, "{body}");
+        assert!(body["error"]["message"].as_str().unwrap().contains(&link), "{body}");
+    }
+}

@@ -127,7 +127,7 @@ impl Asker {
     pub(crate) fn ask(&self, question: &Question<'_>) -> Response<GatewayBody> {
         if !is_vouched_for(question.permit.user()) {
             let text = question.need.without_page(&self.api(question.permit.tenant()));
-            return ask_for_credential(question.message, &text);
+            return ask_for_credential(question.message, &text, true);
         }
         let page = self.page(question.permit.tenant());
         let asked = question.message.filter(|message| {
@@ -135,7 +135,8 @@ impl Asker {
         });
         let by_page = asked.and_then(|message| self.by_page(question, message, &page));
         by_page.unwrap_or_else(|| {
-            ask_for_credential(question.message, &question.need.with_link(&page))
+            let able = question.url || question.need.there.is_none();
+            ask_for_credential(question.message, &question.need.with_link(&page), able)
         })
     }
 
@@ -149,10 +150,7 @@ impl Asker {
         let text = format!(
             "Not done: it needs a credential, which was not entered. It can be entered at {page}."
         );
-        if message.method == "tools/call" {
-            return ask_for_credential(Some(message), &text);
-        }
-        error(StatusCode::OK, message.id.as_ref(), code::CREDENTIAL_NEEDED, &text)
+        ask_for_credential(Some(message), &text, true)
     }
 
     /// `None` if this revision has no way to ask so, or the question can't be sealed.
