@@ -12,35 +12,62 @@ const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
-/// A header that says something other than the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the header `{0}` does not say what the body says")]
-pub(crate) struct Mismatch(&'static str);
+/// Headers that do not say what the body says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Mismatch {
+    #[error("the header `{0}` does not say what the body says")]
+    Other(&'static str),
+    #[error("the header `{0}` is missing: revision 2026-07-28 has it with every such request")]
+    Missing(&'static str),
+    #[error("the header `{0}` is there twice: send it once")]
+    Twice(HeaderName),
+}
 
-/// Refuses a request whose headers name another method, name or version than its body: whoever routes by the one
-/// and acts by the other would be led astray. Which of them must be there is the backend's business.
+/// Refuses a request whose headers name another method, name or version than its body, or do not name it where the
+/// revision wants them to: whoever routes by the one and acts by the other would be led astray.
 pub(crate) fn check_standard_headers(
     headers: &HeaderMap,
     message: &Message<'_>,
 ) -> Result<(), Mismatch> {
-    if let Some(method) = single(headers, &METHOD).ok_or(Mismatch("Mcp-Method"))?
-        && method != message.method
+    // Of most requests no header is there twice, and the map knows it.
+    if headers.len() != headers.keys_len()
+        && let Some(name) = headers.keys().find(|name| is_twice(headers, name))
     {
-        return Err(Mismatch("Mcp-Method"));
+        return Err(Mismatch::Twice(name.clone()));
     }
-    if let Some(name) = single(headers, &NAME).ok_or(Mismatch("Mcp-Name"))?
-        && let Some(expected) = message.header_name()
-        && decode(name).as_deref() != Some(expected)
-    {
-        return Err(Mismatch("Mcp-Name"));
+    let expected = &message.params.protocol_version;
+    let required = expected.is_some();
+    let says = |name, label, expected: &dyn Fn(&str) -> bool| match headers.get(name) {
+        None => Ok(false),
+        Some(value) if value.to_str().is_ok_and(expected) => Ok(true),
+        Some(_) => Err(Mismatch::Other(label)),
+    };
+    let method = says(METHOD, "Mcp-Method", &|method| method == message.method)?;
+    if required && !method {
+        return Err(Mismatch::Missing("Mcp-Method"));
     }
-    if let Some(version) = single(headers, &VERSION).ok_or(Mismatch("MCP-Protocol-Version"))?
-        && let Some(expected) = &message.params.protocol_version
-        && version != expected
-    {
-        return Err(Mismatch("MCP-Protocol-Version"));
+    let named = message.header_name();
+    let name = says(NAME, "Mcp-Name", &|name| {
+        named.is_none_or(|named| decode(name).as_deref() == Some(named))
+    })?;
+    if required && !name && named.is_some() {
+        return Err(Mismatch::Missing("Mcp-Name"));
+    }
+    let version = says(VERSION, "MCP-Protocol-Version", &|version| {
+        expected.as_deref().is_none_or(|expected| version == expected)
+    })?;
+    if required && !version {
+        return Err(Mismatch::Missing("MCP-Protocol-Version"));
     }
     Ok(())
+}
+
+/// One of `Mcp-*` that would have to be chosen from. Two session ids are no session's, and are answered so.
+fn is_twice(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("mcp-")
+        && name != "mcp-session-id"
+        && headers.get_all(name).iter().nth(1).is_some()
 }
 
 /// Takes away what describes a body, from a request that has none.
@@ -57,17 +84,6 @@ pub(crate) fn set_name(headers: &mut HeaderMap, name: &str) {
     {
         headers.insert(NAME, value);
     }
-}
-
-/// The header's only value: `Some(None)` if it is not there, `None` if it is there twice or is no text.
-#[expect(clippy::option_option, reason = "absent and unusable are different things")]
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a str>> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Some(None) };
-    if values.next().is_some() {
-        return None;
-    }
-    value.to_str().ok().map(Some)
 }
 
 /// Names that are not plain ASCII are sent as `=?base64?…?=`.
@@ -105,31 +121,58 @@ mod tests {
         check_standard_headers(&map, &message)
     }
 
+    fn all(name: &str) -> [(&'static str, &str); 3] {
+        [("mcp-method", "tools/call"), ("mcp-name", name), ("mcp-protocol-version", "2026-07-28")]
+    }
+
+    fn encoded() -> String {
+        format!("=?base64?{}?=", BASE64_STANDARD.encode("größe"))
+    }
+
     #[test]
-    fn accepts_headers_that_agree_or_are_not_there() {
-        let encoded = format!("=?base64?{}?=", BASE64_STANDARD.encode("größe"));
-        assert_eq!(check(&[]), Ok(()));
-        let all = [
-            ("mcp-method", "tools/call"),
-            ("mcp-name", &encoded),
-            ("mcp-protocol-version", "2026-07-28"),
-        ];
-        assert_eq!(check(&all), Ok(()));
+    fn accepts_headers_that_agree() {
+        assert_eq!(check(&all(&encoded())), Ok(()));
+        let old = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}"#;
+        let old = Message::parse(old).unwrap();
+        assert_eq!(check_standard_headers(&HeaderMap::new(), &old), Ok(()));
+    }
+
+    #[test]
+    fn wants_each_of_them_in_the_revision_that_has_them() {
+        let encoded = encoded();
+        for (left_out, label) in
+            ["Mcp-Method", "Mcp-Name", "MCP-Protocol-Version"].iter().enumerate()
+        {
+            let mut headers = all(&encoded).to_vec();
+            headers.remove(left_out);
+            assert_eq!(check(&headers), Err(Mismatch::Missing(label)));
+        }
     }
 
     #[test]
     fn refuses_headers_that_disagree_or_are_there_twice() {
-        let cases: [&[(&'static str, &str)]; 6] = [
-            &[("mcp-method", "ping")],
-            &[("mcp-method", "TOOLS/CALL")],
-            &[("mcp-method", "tools/call"), ("mcp-method", "tools/call")],
-            &[("mcp-name", "other")],
-            &[("mcp-name", "=?base64?!?=")],
-            &[("mcp-protocol-version", "2025-11-25")],
+        let encoded = encoded();
+        let cases: [(&'static str, &str); 6] = [
+            ("mcp-method", "ping"),
+            ("mcp-method", "TOOLS/CALL"),
+            ("mcp-name", "other"),
+            ("mcp-name", "gr\u{f6}\u{df}e"),
+            ("mcp-name", "=?base64?!?="),
+            ("mcp-protocol-version", "2025-11-25"),
         ];
-        for headers in cases {
-            assert!(check(headers).is_err(), "{headers:?}");
+        for (name, value) in cases {
+            let replaced =
+                all(&encoded).map(|pair| if pair.0 == name { (name, value) } else { pair });
+            assert!(matches!(check(&replaced), Err(Mismatch::Other(_))), "{name}: {value}");
         }
+        for name in ["mcp-method", "mcp-param-region"] {
+            let mut headers = all(&encoded).to_vec();
+            headers.extend([(name, "tools/call"), (name, "tools/call")]);
+            assert!(matches!(check(&headers), Err(Mismatch::Twice(_))), "{name}");
+        }
+        let mut headers = all(&encoded).to_vec();
+        headers.extend([("accept", "a"), ("accept", "b")]);
+        assert_eq!(check(&headers), Ok(()));
     }
 
     #[test]

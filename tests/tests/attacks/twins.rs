@@ -31,6 +31,7 @@ async fn a_header_that_decides_is_there_once() {
         ("Mcp-Name: whoami\r\nMcp-Name: other\r\n", 400),
         ("Mcp-Name: other\r\nMcp-Name: whoami\r\n", 400),
         ("Mcp-Name: whoami\r\nMcp-Name: whoami\r\n", 400),
+        ("Mcp-Param-Region: eu\r\nmcp-param-region: us\r\n", 400),
         ("MCP-Protocol-Version: 2025-11-25\r\nMCP-Protocol-Version: 2026-07-28\r\n", 400),
         ("Content-Type: text/plain\r\n", 415),
         ("Content-Encoding: zstd\r\n", 415),

@@ -93,7 +93,9 @@ async fn a_missing_key_is_asked_for_in_words_that_fit_the_request() {
 
     let mut modern = call("whoami");
     modern["params"]["_meta"] = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28" });
-    let (_, body) = answer(ask(modern)).await;
+    let modern = ask(modern).header("mcp-protocol-version", "2026-07-28");
+    let modern = modern.header("mcp-method", "tools/call").header("mcp-name", "whoami");
+    let (_, body) = answer(modern).await;
     assert_eq!(body["result"]["resultType"], "complete");
 
     let (status, body) =

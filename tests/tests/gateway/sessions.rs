@@ -2,7 +2,7 @@
 
 use bonafide_mcp::Limits;
 use bonafide_testkit::{McpBackend, User};
-use bonafide_tests::World;
+use bonafide_tests::{RawBackend, World};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -60,4 +60,23 @@ async fn the_backends_own_session_id_is_not_accepted() {
     let request =
         world.request(Method::POST, "t", &alice).json(&list).header("mcp-session-id", bare);
     assert_eq!(request.send().await.unwrap().status(), StatusCode::NOT_FOUND);
+}
+
+/// Revision 2026-07-28 has no sessions: a header of an older one is ignored, and goes no further.
+#[tokio::test]
+async fn a_session_id_in_a_revision_without_sessions_is_ignored() {
+    let backend =
+        RawBackend::start("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n", true).await;
+    let world = World::start(&[("t", backend.url())], Limits::default()).await;
+    let alice = world.user("alice", &["t"]);
+    world.store(&alice, "t", "key").await;
+    let message = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1,
+        "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-07-28" } } });
+    let request = world.request(Method::POST, "t", &alice).json(&message);
+    let request = request.header("mcp-protocol-version", "2026-07-28");
+    let request = request.header("mcp-method", "notifications/cancelled");
+    let response = request.header("mcp-session-id", "of-long-ago").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    let seen = backend.seen();
+    assert!(seen.contains("notifications/cancelled") && !seen.contains("of-long-ago"), "{seen}");
 }

@@ -124,9 +124,8 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     headers
         .get_all(header::CONNECTION)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect()
 }
 
@@ -190,6 +189,14 @@ mod tests {
                 "traceparent"
             ]
         );
+    }
+
+    #[test]
+    fn a_name_beside_what_is_no_text_is_read_too() {
+        let mut sent = headers(&[("x-hop", "1"), ("accept", "a")]);
+        sent.insert(header::CONNECTION, HeaderValue::from_bytes(b"\xff, X-Hop\t,").unwrap());
+        let protected = IdentityHeaders::new();
+        assert_eq!(names(&request_headers(sent, std::iter::empty(), &protected)), ["accept"]);
     }
 
     #[test]

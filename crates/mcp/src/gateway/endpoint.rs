@@ -130,7 +130,7 @@ impl Shared {
         let (sent, outcome, waits) =
             (authorized.body.clone(), authorized.outcome(), authorized.waits);
         let id = message.as_ref().and_then(|message| message.id.as_ref());
-        let session = self.open_session(&permit, &mut parts.headers, id)?;
+        let session = self.open_session(&permit, &mut parts.headers, message.as_ref())?;
         let url = session || message.as_ref().is_some_and(Message::declares_url);
         let rendered = self.render(&permit, tenant, id).await?;
         if Self::has_to_wait(&rendered, retry.as_ref())

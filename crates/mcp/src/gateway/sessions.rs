@@ -2,11 +2,11 @@
 
 use bonafide_policy::Permit;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde_json::Value;
 
 use super::Shared;
 use super::endpoint::Refused;
 use super::metrics::Outcome;
+use crate::message::Message;
 use crate::refusal::{code, error};
 use crate::session::Session;
 
@@ -20,8 +20,13 @@ impl Shared {
         &self,
         permit: &Permit,
         headers: &mut HeaderMap,
-        message: Option<&Value>,
+        message: Option<&Message<'_>>,
     ) -> Result<bool, Refused> {
+        if message.is_some_and(|message| message.params.protocol_version.is_some()) {
+            // Revision 2026-07-28 has no sessions, and wants the header ignored.
+            headers.remove(SESSION_ID);
+            return Ok(false);
+        }
         let mut sealed = headers.get_all(SESSION_ID).iter();
         let Some(first) = sealed.next() else { return Ok(false) };
         let opened = first
@@ -31,8 +36,9 @@ impl Shared {
             .and_then(|sealed| self.sessions.open(permit.user().id(), permit.tenant(), sealed))
             .and_then(|Session { id, url }| Some((HeaderValue::from_str(id).ok()?, url)));
         let Some((id, url)) = opened else {
+            let id = message.and_then(|message| message.id.as_ref());
             let text = "there is no such session: start a new one";
-            let response = error(StatusCode::NOT_FOUND, message, code::NOT_FOUND, text);
+            let response = error(StatusCode::NOT_FOUND, id, code::NOT_FOUND, text);
             return Err(Refused::new(Outcome::NotFound, response));
         };
         headers.insert(SESSION_ID, id);
