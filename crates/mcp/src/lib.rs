@@ -190,6 +190,12 @@
 //!   the client can is sealed into its session id.
 //! * Otherwise: a tool error with the link in words, a JSON-RPC error with it for other methods.
 //!
+//! A client that can't open pages has to get as far as a call first. So the gateway answers in the place of a backend that
+//! can't be asked, while something is missing that the user can enter: `initialize` and `server/discover`, with the link as
+//! `instructions`, `ping`, and `tools/list`, with one tool `connect_TENANT` whose description has the link. In revisions with
+//! sessions that is a session of the gateway's own, sealed as all are; it ends with 404 when the credential is there, so that
+//! the client begins one with the backend. In 2026-07-28 nobody may keep these answers.
+//!
 //! The URL of an elicitation ends in a token that only [`LinkSealer`] reads, so that the page can turn away everybody but
 //! the user whom it was made for. The page has to sign its visitors in: a link is no proof of who opens it. A user of a
 //! [trusted hop](bonafide_tower::TrustedHop) can't sign in there: they get no link, but words, and the path of the API.

@@ -78,11 +78,11 @@ pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response<Gatewa
 ///
 /// A tool call gets a tool error, which a model reads to its user; that is what works with every client. Other
 /// requests get a JSON-RPC error with the same text. The link names the tenant and nothing else: whoever opens it
-/// has to show who they are. `able` is a client that could do no more if it could open a page.
+/// has to show who they are. `would_help` is whether the client lacks nothing but a way to open it.
 pub(crate) fn ask_for_credential(
     message: Option<&Message<'_>>,
     text: &str,
-    able: bool,
+    would_help: bool,
 ) -> Response<GatewayBody> {
     let Some(message) = message.filter(|message| message.kind == Kind::Request) else {
         return error(StatusCode::FORBIDDEN, None, code::CREDENTIAL_NEEDED, text);
@@ -98,7 +98,7 @@ pub(crate) fn ask_for_credential(
             }
             json_response(StatusCode::OK, &json!({ "jsonrpc": "2.0", "id": id, "result": result }))
         }
-        ("prompts/get" | "resources/read", true) if !able => error_with_data(
+        ("prompts/get" | "resources/read", true) if would_help => error_with_data(
             StatusCode::BAD_REQUEST,
             id,
             code::MISSING_CAPABILITY,
@@ -122,15 +122,16 @@ mod tests {
                     {{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}}}}"#
             );
             let message = Message::parse(body.as_bytes()).unwrap();
-            let ask = |able| {
-                let (head, body) = ask_for_credential(Some(&message), "words", able).into_parts();
+            let ask = |would_help| {
+                let (head, body) =
+                    ask_for_credential(Some(&message), "words", would_help).into_parts();
                 let whole: Value = serde_json::from_slice(body.whole().unwrap()).unwrap();
                 (head.status, whole["error"].clone())
             };
             let required = json!({ "requiredCapabilities": { "elicitation": { "url": {} } } });
             let lacking = json!({ "code": -32021, "message": "words", "data": required });
-            assert_eq!(ask(false), (StatusCode::BAD_REQUEST, lacking));
-            assert_eq!(ask(true), (StatusCode::OK, json!({ "code": 424, "message": "words" })));
+            assert_eq!(ask(true), (StatusCode::BAD_REQUEST, lacking));
+            assert_eq!(ask(false), (StatusCode::OK, json!({ "code": 424, "message": "words" })));
         }
     }
 }

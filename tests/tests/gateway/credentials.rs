@@ -99,7 +99,7 @@ async fn a_missing_key_is_asked_for_in_words_that_fit_the_request() {
     assert_eq!(body["result"]["resultType"], "complete");
 
     let (status, body) =
-        answer(ask(json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize" }))).await;
+        answer(ask(json!({ "jsonrpc": "2.0", "id": 1, "method": "prompts/list" }))).await;
     assert_eq!((status, &body["error"]["code"]), (StatusCode::OK, &424.into()));
     assert!(body["error"]["message"].as_str().unwrap().contains(&link));
 

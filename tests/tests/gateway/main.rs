@@ -20,4 +20,5 @@ mod quotas;
 mod refusals;
 mod scopes;
 mod sessions;
+mod stand_in;
 mod tasks;

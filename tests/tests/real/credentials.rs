@@ -41,7 +41,8 @@ pub(crate) async fn a_user_without_a_key_gets_a_link_and_no_further(world: &Worl
     ensure!(answer.body.contains(&link), "{answer:?}");
     for mode in ["auto", "legacy"] {
         let outcome = carol.session(&Session { mode, ..Session::headers() })?;
-        ensure!(outcome.error.concat().contains(&link), "{mode}: no link: {outcome:?}");
+        ensure!(outcome.tools == ["connect_notes"], "{mode}: {outcome:?}");
+        ensure!(outcome.is_error && outcome.text.concat().contains(&link), "{mode}: {outcome:?}");
     }
     ensure!(world.recorded("notes")?.0.len() == before, "something reached the server");
     Ok(())

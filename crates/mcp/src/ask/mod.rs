@@ -1,6 +1,7 @@
 //! Asking a user for a credential: by a page that their client opens, or by words with a link.
 
 mod retry;
+mod stand_in;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,7 @@ use bonafide_claims::UserId;
 use bonafide_headers::Variable;
 use bonafide_policy::{Permit, TenantId};
 use bonafide_vault::{KeyError, Keyring, StateError};
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -21,6 +22,8 @@ use crate::message::{Kind, Message};
 use crate::refusal::{ask_for_credential, code, error, error_with_data, json_response};
 use crate::rewrite::random_name;
 use crate::{GatewayBody, LINK_TIME, LinkSealer, Tenant};
+
+use stand_in::stand_in;
 
 pub(crate) use retry::{Answered, Retry, RetryError};
 pub(crate) use state::{Asked, States};
@@ -114,6 +117,9 @@ pub(crate) struct Question<'a> {
     pub(crate) need: &'a Need,
     /// What was stored when the question arose.
     pub(crate) asked: Asked,
+    pub(crate) tenant: &'a Tenant,
+    /// For a session in which we answer ourselves, if the message begins one.
+    pub(crate) session: Option<HeaderValue>,
 }
 
 impl Asker {
@@ -125,19 +131,21 @@ impl Asker {
     /// The answer that asks. The client's user is sent to a page where the client can do that, and told of it in
     /// words where it can't. The page signs its visitors in where their issuer is: who has none is not sent there.
     pub(crate) fn ask(&self, question: &Question<'_>) -> Response<GatewayBody> {
-        if !is_vouched_for(question.permit.user()) {
-            let text = question.need.without_page(&self.api(question.permit.tenant()));
-            return ask_for_credential(question.message, &text, true);
+        let Question { need, message, .. } = *question;
+        let tenant = question.permit.tenant();
+        let vouched = is_vouched_for(question.permit.user());
+        let page = self.page(tenant);
+        let able = question.url && vouched && need.there.is_some();
+        let asked = message.filter(|message| able && message.kind == Kind::Request);
+        if let Some(asked) = asked.and_then(|message| self.by_page(question, message, &page)) {
+            return asked;
         }
-        let page = self.page(question.permit.tenant());
-        let asked = question.message.filter(|message| {
-            question.url && message.kind == Kind::Request && question.need.there.is_some()
-        });
-        let by_page = asked.and_then(|message| self.by_page(question, message, &page));
-        by_page.unwrap_or_else(|| {
-            let able = question.url || question.need.there.is_none();
-            ask_for_credential(question.message, &question.need.with_link(&page), able)
-        })
+        let text = match vouched {
+            true => need.with_link(&page),
+            false => need.without_page(&self.api(tenant)),
+        };
+        let would_help = vouched && !question.url && need.there.is_some();
+        stand_in(question, &text).unwrap_or_else(|| ask_for_credential(message, &text, would_help))
     }
 
     /// The answer to a user who does not want to.
@@ -150,7 +158,7 @@ impl Asker {
         let text = format!(
             "Not done: it needs a credential, which was not entered. It can be entered at {page}."
         );
-        ask_for_credential(Some(message), &text, true)
+        ask_for_credential(Some(message), &text, false)
     }
 
     /// `None` if this revision has no way to ask so, or the question can't be sealed.

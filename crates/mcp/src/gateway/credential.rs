@@ -18,6 +18,7 @@ use super::variables::UserVariables;
 use crate::Tenant;
 use crate::ask::{Asked, Need, Question, Retry};
 use crate::assertion::is_vouched_for;
+use crate::message::Message;
 use crate::refusal::{code, error};
 use crate::rewrite::Echo;
 
@@ -123,8 +124,12 @@ impl Shared {
         used: &Used,
         refused: bool,
     ) -> Refused {
+        let begins = |message: &&Message<'_>| message.method == "initialize";
+        let session = exchange.message.filter(begins);
         let response = self.asker.ask(&Question {
             permit: exchange.permit,
+            tenant: exchange.tenant,
+            session: session.and_then(|_| self.own_session(exchange.permit)),
             message: exchange.message,
             body: std::str::from_utf8(exchange.body).unwrap_or_default(),
             url: exchange.url,

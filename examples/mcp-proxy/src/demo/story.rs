@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use bonafide_testkit::Issuer;
-use rmcp::model::CallToolRequestParams;
+use rmcp::model::{CallToolRequestParams, Tool};
 
 use super::client::Client;
 use super::world::{AUDIENCE, World};
@@ -120,10 +120,12 @@ async fn wrong_group(world: &World) -> Result<String> {
 async fn missing(world: &World) -> Result<String> {
     let alice = Client::sign_in(world, "alice").await?;
     let page = format!("{}/connections/github", world.origin);
-    let Err(refusal) = alice.connect("github", &[]).await else {
-        anyhow::bail!("she got through without a key");
-    };
-    ensure!(format!("{refusal:#}").contains(&page), "no link in: {refusal:#}");
+    // Her client connects, and finds nothing but the way to the page.
+    let session = alice.connect("github", &[]).await?;
+    let listed = session.list_all_tools().await?;
+    let told = |tool: &Tool| tool.description.as_deref().is_some_and(|text| text.contains(&page));
+    ensure!(listed.len() == 1 && listed.iter().all(told), "no link in: {listed:?}");
+    session.cancel().await?;
     let (status, body) = alice.post_call("github", "whoami").await?;
     let text = body.pointer("/result/content/0/text").and_then(|text| text.as_str());
     let text = text.context("no tool error")?;
