@@ -8,6 +8,8 @@ use bonafide_tests::{CANARY, RawBackend, World, capture_log};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 36\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}";
+
 fn quick() -> Limits {
     let short = Duration::from_millis(300);
     Limits::default().with_answer_time(short).with_connect_time(short).with_pause_time(short)
@@ -41,16 +43,39 @@ async fn nonsense_is_a_502_with_a_json_rpc_error() {
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 8\r\n\r\nnot JSON",
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{\"jsonrpc\":\"2.0\"",
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}",
-        "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/steal\r\ncontent-length: 0\r\n\r\n",
         "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n",
         "HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi",
-        "HTTP/1.1 307 Temporary Redirect\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n",
     ];
     for answer in answers {
         let (status, error) = outcome(answer, true).await;
         assert_eq!(status, StatusCode::BAD_GATEWAY, "{answer:?}");
         assert_eq!((&error["id"], &error["error"]["code"]), (&7.into(), &502.into()), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_takes_no_credential_anywhere() {
+    let statuses = ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"];
+    for status in statuses {
+        // It would answer well.
+        let target = RawBackend::start(ANSWER, true).await;
+        for location in [target.url().as_str(), "/elsewhere"] {
+            let answer =
+                format!("HTTP/1.1 {status}\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
+            let backend = RawBackend::start(answer.leak(), true).await;
+            let world = World::start(&[("t", backend.url())], quick()).await;
+            let alice = world.user("alice", &["t"]);
+            world.store(&alice, "t", CANARY).await;
+            let response = world.call("t", &alice, "whoami").send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::BAD_GATEWAY, "{status} {location}");
+            assert!(!response.headers().contains_key("location"), "{status} {location}");
+            let error: Value = response.json().await.unwrap();
+            assert_eq!((&error["id"], &error["error"]["code"]), (&7.into(), &502.into()));
+            assert_eq!(target.seen(), "", "{status} {location}");
+            assert_eq!(backend.connections().len(), 1, "{status} {location}");
+            assert!(backend.seen().contains(CANARY), "the canary never flew");
+        }
     }
 }
 
