@@ -30,7 +30,6 @@ async fn a_caller_without_a_valid_token_gets_401_whatever_else_is_wrong() {
         world.anonymous(Method::POST, "/github/mcp").header("origin", "https://evil.example"),
         world.anonymous(Method::POST, "/github/mcp").header("mcp-session-id", "x"),
         world.anonymous(Method::POST, "/github/mcp").bearer_auth("nonsense"),
-        world.anonymous(Method::POST, "/github/mcp?access_token=x").json(&call("whoami")),
     ];
     for request in requests {
         let request = request.build().unwrap();
@@ -40,6 +39,31 @@ async fn a_caller_without_a_valid_token_gets_401_whatever_else_is_wrong() {
         let challenge = response.headers()["www-authenticate"].to_str().unwrap();
         assert!(challenge.starts_with("Bearer"), "{shown}: {challenge}");
     }
+}
+
+/// RFC 6750 knows two more places, sections 2.2 and 2.3, which end in logs and histories; MCP forbids the second.
+#[tokio::test]
+async fn a_valid_token_is_one_in_its_header_only() {
+    let (_backend, world) = world().await;
+    let token = world.user("alice", &["github"]).token();
+    let at = |query: String| world.anonymous(Method::POST, &format!("/github/mcp{query}"));
+    let form = |request: reqwest::RequestBuilder| {
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        request.body(format!("access_token={token}"))
+    };
+    let requests = [
+        at(format!("?access_token={token}")).json(&call("whoami")),
+        at(format!("?token={token}")).json(&call("whoami")),
+        at(format!("?access_token={token}")).bearer_auth("nonsense").json(&call("whoami")),
+        form(at(String::new())),
+        at(String::new()).header("cookie", format!("access_token={token}")).json(&call("whoami")),
+    ];
+    for (index, request) in requests.into_iter().enumerate() {
+        let status = request.send().await.unwrap().status();
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{index}");
+    }
+    let request = at(String::new()).bearer_auth(&token).json(&call("whoami"));
+    assert_ne!(request.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
