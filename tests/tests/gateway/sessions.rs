@@ -49,6 +49,38 @@ async fn a_session_of_one_user_is_unknown_for_another_and_at_another_tenant() {
 }
 
 #[tokio::test]
+async fn a_session_stands_for_nobody_who_has_no_valid_token() {
+    let backend = McpBackend::start().await;
+    let world = World::start(&[("t", backend.url())], Limits::default()).await;
+    let alice = world.user("alice", &["t"]);
+    world.store(&alice, "t", "key").await;
+    let session = initialize(&world, "t", &alice).await;
+    let status = async |method: &Method, token: Option<&str>| {
+        let request = world
+            .anonymous(method.clone(), "/t/mcp")
+            .header("mcp-session-id", &session)
+            .header("mcp-protocol-version", "2025-11-25");
+        let request = match *method {
+            Method::POST => {
+                request.json(&json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" }))
+            }
+            _ => request,
+        };
+        let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+        request.send().await.unwrap().status()
+    };
+    let ended = alice.clone().with_claim("exp", 1_000_000.into()).token();
+    for method in [Method::POST, Method::GET, Method::DELETE] {
+        for token in [None, Some("nonsense"), Some(&*ended)] {
+            let status = status(&method, token).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {token:?}");
+        }
+    }
+    // None of them ended it.
+    assert_eq!(status(&Method::POST, Some(&alice.token())).await, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn the_backends_own_session_id_is_not_accepted() {
     let backend = McpBackend::start().await;
     let world = World::start(&[("t", backend.url())], Limits::default()).await;
