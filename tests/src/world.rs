@@ -50,13 +50,26 @@ impl World {
         Self::start_with(tenants, |gateway| gateway.with_limits(limits).with_audit(audit)).await
     }
 
+    /// One of several with the same master key, or another one.
+    pub async fn start_with_key(tenants: &[(&str, String)], key: &MasterKey) -> Self {
+        Self::start_keyed(tenants, key, |gateway| gateway).await
+    }
+
     async fn start_with(
         tenants: &[(&str, String)],
         set: impl FnOnce(GatewayBuilder) -> GatewayBuilder,
     ) -> Self {
+        Self::start_keyed(tenants, &MasterKey::generate().unwrap(), set).await
+    }
+
+    async fn start_keyed(
+        tenants: &[(&str, String)],
+        key: &MasterKey,
+        set: impl FnOnce(GatewayBuilder) -> GatewayBuilder,
+    ) -> Self {
         let idp = Issuer::new("https://idp.example");
         let directory = SharedDirectory::new(directory(tenants));
-        let keyring = Keyring::new(&MasterKey::generate().unwrap()).unwrap();
+        let keyring = Keyring::new(key).unwrap();
         let secrets = SecretStore::new(Arc::new(MemoryVault::new()), keyring);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -3,6 +3,7 @@
 use bonafide_mcp::Limits;
 use bonafide_testkit::{McpBackend, User};
 use bonafide_tests::{RawBackend, World};
+use bonafide_vault::MasterKey;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -78,6 +79,28 @@ async fn a_session_stands_for_nobody_who_has_no_valid_token() {
     }
     // None of them ended it.
     assert_eq!(status(&Method::POST, Some(&alice.token())).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_session_goes_on_at_a_gateway_with_the_same_master_key_and_at_no_other() {
+    let backend = McpBackend::start().await;
+    let (key, other) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+    let tenants = [("t", backend.url())];
+    let mut worlds = Vec::new();
+    for key in [&key, &key, &other] {
+        let world = World::start_with_key(&tenants, key).await;
+        world.store(&world.user("alice", &["t"]), "t", "key").await;
+        worlds.push(world);
+    }
+    let session = initialize(&worlds[0], "t", &worlds[0].user("alice", &["t"])).await;
+    let status = async |world: &World, name: &str| {
+        let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" });
+        let request = world.request(Method::POST, "t", &world.user(name, &["t"])).json(&list);
+        request.header("mcp-session-id", &session).send().await.unwrap().status()
+    };
+    assert_eq!(status(&worlds[1], "alice").await, StatusCode::OK);
+    assert_eq!(status(&worlds[1], "bob").await, StatusCode::NOT_FOUND);
+    assert_eq!(status(&worlds[2], "alice").await, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
