@@ -98,6 +98,27 @@ async fn the_answer_to_a_held_call_is_not_compressed() {
 }
 
 #[tokio::test]
+async fn a_held_call_of_a_client_that_takes_no_events_is_answered_in_json() {
+    let backend = RawBackend::start(ANSWER, true).await;
+    let (world, alice) = world(&backend).await;
+    let state = state(&world, &alice).await;
+    let mut request = again(&world, &alice, &state, "accept").build().unwrap();
+    request.headers_mut().insert("accept", "application/json".parse().unwrap());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let waiting = tokio::spawn(client.execute(request));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!waiting.is_finished() && backend.seen().is_empty());
+    enter(&world, &permit(&world, &alice)).await;
+    let response = tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap();
+    let response = response.unwrap().unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "application/json");
+    let answer: Value = response.json().await.unwrap();
+    assert_eq!(answer, json!({ "jsonrpc": "2.0", "id": 7, "result": {} }));
+    assert!(backend.seen().contains("Bearer entered"), "{}", backend.seen());
+}
+
+#[tokio::test]
 async fn an_encoded_or_unreadable_answer_to_a_held_call_is_refused_in_words() {
     let answers = [
         (
