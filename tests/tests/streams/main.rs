@@ -121,6 +121,28 @@ async fn a_client_that_leaves_a_stream_ends_it_at_the_backend() {
     timeout(SOON, events.send.closed()).await.expect("the backend goes on sending to nobody");
 }
 
+/// Streamable HTTP of revision 2026-07-28, "cancellation": there is no other way to say it.
+#[tokio::test]
+async fn a_client_that_leaves_the_stream_of_a_call_cancels_it_at_the_backend() {
+    let events = Events::start().await;
+    let (world, alice) = world(events.url()).await;
+    let message = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {
+        "name": "whoami", "arguments": {}, "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": {} } } });
+    let request = world.request(Method::POST, "t", &alice).json(&message);
+    let request = request.header("mcp-protocol-version", "2026-07-28");
+    let request = request.header("mcp-method", "tools/call").header("mcp-name", "whoami");
+    let mut response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    events.send.send("data: {}\n\n".into()).await.unwrap();
+    timeout(SOON, response.chunk()).await.unwrap().unwrap().unwrap();
+    assert!(!events.send.is_closed());
+    drop(response);
+    timeout(SOON, events.send.closed()).await.expect("the backend goes on working for nobody");
+}
+
 /// The requests whose answers stand until somebody ends them, and a call, which ends by itself.
 fn streams(world: &World, user: &bonafide_testkit::User) -> [(reqwest::RequestBuilder, bool); 3] {
     let listen = json!({ "jsonrpc": "2.0", "id": 7, "method": "subscriptions/listen", "params": {
