@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use bonafide_claims::VerifiedUser;
@@ -87,16 +88,29 @@ impl SharedDirectory {
     /// Puts `directory` in force for every request from now on. Standing streams under another policy end.
     pub fn replace(&self, directory: Directory) {
         self.current.store(Arc::new(directory));
-        self.replaced.send_replace(());
+        self.look_again();
     }
 
-    /// Ready when the policy in force is no longer the one that made `permit`, or its tenant is gone.
-    pub(crate) fn outlived(&self, permit: Permit) -> impl Future<Output = ()> + Send + use<> {
+    /// Ready when the policy in force is no longer the one that made `permit`, its tenant is gone, or `draining` is set
+    /// and [seen](Self::look_again).
+    pub(crate) fn outlived(
+        &self,
+        permit: Permit,
+        draining: Arc<AtomicBool>,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let directory = self.clone();
         async move {
             // First, so that no change gets between the look and the wait.
             let mut replaced = directory.replaced.subscribe();
-            while directory.load().has_made(&permit) && replaced.changed().await.is_ok() {}
+            while !draining.load(Ordering::Acquire)
+                && directory.load().has_made(&permit)
+                && replaced.changed().await.is_ok()
+            {}
         }
+    }
+
+    /// Has whoever waits for a change look again. A channel of their own would take room in each idle stream.
+    pub(crate) fn look_again(&self) {
+        self.replaced.send_replace(());
     }
 }

@@ -61,9 +61,9 @@
 //!   the name of a header that a template sets. The query stays here too.
 //! * A body goes on as JSON in UTF-8, whatever the client called it; one that is announced as something else is refused.
 //! * An event stream is passed on event by event. A standing one, opened with GET or by
-//!   `subscriptions/listen`, ends with the token of its user, or when another policy comes into force; the client opens
-//!   another if it still may. A call that runs goes on to its end. A JSON answer of up to 64 KiB is read whole, so that a broken one becomes
-//!   an error that the client can read. A client that leaves ends its request at the backend.
+//!   `subscriptions/listen`, ends with the token of its user, when another policy comes into force, or when the gateway is
+//!   about to end ([`Gateway::drain`]); the client opens another if it still may. A call that runs goes on to its end. A JSON
+//!   answer of up to 64 KiB is read whole, so that a broken one becomes an error that the client can read. A client that leaves ends its request at the backend.
 //! * Redirects are not followed. A backend's 401 is about the credential that we sent, and becomes a request to enter a
 //!   better one. Other statuses and their bodies are passed on.
 //! * A credential that a backend says back does not reach the client: in everything that is no successful result, as many
@@ -170,7 +170,8 @@
 //! * `tasks/list` is answered with `-32601`, and `initialize` does not offer it: which of a backend's tasks are whose, nobody but the
 //!   backend could say. [`Tenant::with_task_list`] opens it, for a backend that lists to each user their own.
 //! * `tasks/result` of revision 2025-11-25 is answered when the task has ended. So [`Limits::answer_time`] does not hold for it: it waits
-//!   as long as its client stays, its token is good and the policy is in force, if the task is the user's own.
+//!   as long as its client stays, its token is good and the policy is in force, if the task is the user's own, and until
+//!   [`Gateway::drain`].
 //! * A task belongs to a user, not to a token or a tool: as long as the tenant is theirs, who began one may see how it ends, with a
 //!   token of fewer scopes too, and after a rule took the tool away.
 //!
@@ -182,7 +183,7 @@
 //!   `input_required`, a URL elicitation and a `requestState`. The state is sealed for this user, tenant and request, and good
 //!   for an hour ([`LINK_TIME`]); another one is refused. It holds what the backend itself had asked for, if the credential
 //!   went missing in the middle of that. When the request comes again, what is ours is taken out of it, and it
-//!   waits for the credential, up to [`Limits::credential_time`] and as long as its client stays; then it goes on, or the user
+//!   waits for the credential, up to [`Limits::credential_time`] (or [`Gateway::drain`]) and as long as its client stays; then it goes on, or the user
 //!   is asked again. It waits as an event stream where the client takes one, with progress where the client wants that. When
 //!   it goes on, everything is decided again: the token, the tenant, what the message names. Of one user, four wait at one
 //!   tenant, and 256 of all users; one more is asked again at once.

@@ -100,8 +100,8 @@
 //! # Limits
 //!
 //! The head of a request has at most 64 KiB and 100 headers, and 15 s to arrive ([`Proxy::with_head_time`]); 16 384 connections
-//! may be open ([`Proxy::with_connections`]). Bodies and backends are limited by [`bonafide_mcp::Limits`]. At the end, open
-//! requests have 10 s.
+//! may be open ([`Proxy::with_connections`]). Bodies and backends are limited by [`bonafide_mcp::Limits`]. At the end, standing
+//! streams end at once, as complete answers, and requests that run have 10 s ([`Proxy::with_drain_time`]).
 
 mod audit;
 mod config;

@@ -190,6 +190,14 @@ impl Proxy {
         self
     }
 
+    /// How long requests that run may go on when [`serve`](Self::serve) was told to end. Then they are broken off.
+    /// Default: 10 s. Standing streams end at once ([`Gateway::drain`]).
+    #[must_use]
+    pub fn with_drain_time(mut self, time: Duration) -> Self {
+        self.settings.drain_time = time;
+        self
+    }
+
     /// Reads tenants and policy again from `file` when it changes and on `SIGHUP`. Rules in a database are read again
     /// in any case.
     #[must_use]
@@ -209,7 +217,8 @@ impl Proxy {
         &self.reload.directory
     }
 
-    /// Serves until `shutdown` is done, then lets open requests end for some seconds.
+    /// Serves until `shutdown` is done. Then standing streams end at once, and requests that run have some time left
+    /// ([`with_drain_time`](Self::with_drain_time)).
     ///
     /// # Errors
     ///

@@ -29,6 +29,11 @@ impl Routes {
         &self.router
     }
 
+    /// Ends what would stand for as long as its client stays.
+    pub(crate) fn drain(&self) {
+        self.gateway.drain();
+    }
+
     /// Through the router a request to the gateway would be matched twice and boxed, and so would its answer.
     ///
     /// Called at once, and boxed: a stream that stands idle keeps the room for what is given back here.

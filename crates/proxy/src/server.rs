@@ -13,14 +13,11 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::routes::Routes;
-
-/// How long open requests may go on after the end was asked for.
-const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// The head of a request, and how many headers it may have.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -33,11 +30,17 @@ pub(crate) struct Settings {
     pub(crate) head_time: Duration,
     /// How many connections may be open at once. More wait to be accepted.
     pub(crate) connections: usize,
+    /// How long open requests may go on after the end was asked for.
+    pub(crate) drain_time: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { head_time: Duration::from_secs(15), connections: 16 * 1024 }
+        Self {
+            head_time: Duration::from_secs(15),
+            connections: 16 * 1024,
+            drain_time: Duration::from_secs(10),
+        }
     }
 }
 
@@ -52,6 +55,8 @@ pub(crate) async fn serve(
 ) -> std::io::Result<()> {
     let builder = Arc::new(builder(settings));
     let graceful = GracefulShutdown::new();
+    // Closed at the end, for connections that no watcher can end yet.
+    let (ending, _) = watch::channel(());
     let places = Arc::new(Semaphore::new(settings.connections));
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -64,11 +69,16 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, peer, place)) => {
                 let watcher = graceful.watcher();
-                let routes = routes.clone();
-                let connection =
-                    connection(stream, peer, Arc::clone(&builder), routes, watcher, settings);
+                let (builder, routes) = (Arc::clone(&builder), routes.clone());
+                let mut ending = ending.subscribe();
                 connections.spawn(async move {
-                    connection.await;
+                    let speaks = tokio::select! {
+                        speaks = timeout(settings.head_time, says_something(&stream)) => speaks,
+                        _ = ending.changed() => return,
+                    };
+                    if matches!(speaks, Ok(Ok(true))) {
+                        connection(stream, peer, builder, routes, watcher).await;
+                    }
                     drop(place);
                 });
             }
@@ -80,7 +90,9 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
-    if timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
+    routes.drain();
+    drop(ending);
+    if timeout(settings.drain_time, graceful.shutdown()).await.is_err() {
         tracing::warn!("ended while requests were still open");
     }
     // What is left ends with the set.
@@ -119,7 +131,6 @@ async fn connection(
     builder: Arc<Builder<TokioExecutor>>,
     routes: Routes,
     watcher: Watcher,
-    settings: Settings,
 ) {
     // Events of a stream are small and must not wait for each other.
     let _ = stream.set_nodelay(true);
@@ -128,9 +139,6 @@ async fn connection(
         .with_time(Duration::from_secs(60))
         .with_interval(Duration::from_secs(15));
     let _ = SockRef::from(&stream).set_tcp_keepalive(&probes);
-    if !matches!(timeout(settings.head_time, says_something(&stream)).await, Ok(Ok(true))) {
-        return;
-    }
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         routes.answer(request)

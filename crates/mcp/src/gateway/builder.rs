@@ -134,6 +134,7 @@ impl GatewayBuilder {
                 seats: Seats::new(),
                 trail: Trail::new(self.audit)?,
                 trace_ids: TraceIds::new()?,
+                draining: Arc::default(),
             }),
         })
     }

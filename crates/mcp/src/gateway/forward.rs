@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
@@ -172,13 +173,14 @@ impl Shared {
         Ok(headers)
     }
 
-    /// Ready when what stands has to end: with the token that it was asked for with, or with the policy that let it be
-    /// asked for. The client asks again, if it still may.
+    /// Ready when what stands has to end: with the token that it was asked for with, with the policy that let it be
+    /// asked for, or with the gateway. The client asks again, if it still may.
     fn end(&self, permit: &Permit) -> impl Future<Output = Result<(), Elapsed>> + Send + use<> {
         let expires = permit.user().expires_at();
         let expires = expires.checked_add(LEEWAY).unwrap_or(expires);
         let left = expires.duration_since(SystemTime::now()).unwrap_or_default();
-        timeout(left, self.directory.outlived(permit.clone()))
+        let draining = Arc::clone(&self.draining);
+        timeout(left, self.directory.outlived(permit.clone(), draining))
     }
 }
 
@@ -192,7 +194,8 @@ fn unanswered(tenant: &Tenant, message: Option<&Message<'_>>, failure: &CallErro
         CallError::Ended => (
             Outcome::Ended,
             format!(
-                "your token has ended or the policy has changed while `{name}` was at it: ask again"
+                "your token has ended, the policy has changed or the gateway is about to end while `{name}` was at \
+                 it: ask again"
             ),
         ),
     };

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bonafide_policy::Permit;
 use bytes::Bytes;
@@ -95,6 +96,7 @@ impl Held {
         let deadline = Instant::now() + shared.limits.credential_time;
         while shared.render(&permit, &tenant, id).await?.still_lacks(&retry.asked)
             && Instant::now() < deadline
+            && !shared.draining.load(Ordering::Acquire)
         {
             sleep(POLL).await;
         }

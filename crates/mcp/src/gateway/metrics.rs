@@ -16,7 +16,7 @@ pub(super) enum Outcome {
     VaultFailed,
     BackendFailed,
     BackendTimeout,
-    /// The user's token or permit ended first.
+    /// The user's token, their permit or the gateway ended first.
     Ended,
     Failed,
 }

@@ -16,6 +16,7 @@ mod trail;
 mod variables;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bonafide_policy::TenantId;
 use bonafide_tower::{AllowedHosts, Authenticator, ProtectedResource, RequiredScopes};
@@ -62,6 +63,8 @@ struct Shared {
     seats: Seats,
     trail: Trail,
     trace_ids: TraceIds,
+    /// Whether what stands ends at once. Set once, and never unset.
+    draining: Arc<AtomicBool>,
 }
 
 impl Gateway {
@@ -74,6 +77,18 @@ impl Gateway {
         public_url: Url,
     ) -> GatewayBuilder {
         GatewayBuilder::new(authenticator, directory, secrets, public_url)
+    }
+
+    /// Ends what would keep a server from ending: to be called when it begins to shut down, on any clone. There is no
+    /// way back.
+    ///
+    /// Standing event streams (GET and `subscriptions/listen`) end at once, as complete answers, and so does each that is
+    /// opened from now on. A `tasks/result` that waits for its task is answered that it has to be asked again. A request
+    /// that waits for its user to enter a credential asks for it again within a second. Everything else goes on as
+    /// before: calls that run are answered, and new ones are taken; how long for is up to the server.
+    pub fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Release);
+        self.shared.directory.look_again();
     }
 }
 

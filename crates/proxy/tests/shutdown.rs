@@ -1,0 +1,239 @@
+//! How a proxy ends: what stands ends at once, what runs is answered, and nothing holds it up for good.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::convert::Infallible;
+use std::fs;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{Method, Response};
+use axum::routing::any;
+use bonafide_proxy::{Config, Environment, Proxy};
+use bonafide_testkit::{IdentityProvider, Server};
+use hyper::body::Frame;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+/// How long a call takes at the backend.
+const CALL_TIME: Duration = Duration::from_secs(1);
+/// Long before a drain time that nobody set.
+const SOON: Duration = Duration::from_secs(4);
+
+/// One event, and no end.
+struct Standing(Option<Bytes>);
+
+impl hyper::body::Body for Standing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.take().map_or(Poll::Pending, |event| Poll::Ready(Some(Ok(Frame::data(event)))))
+    }
+}
+
+/// Streams that stand, and calls that take their time.
+async fn backend() -> Server {
+    let answer = |method: Method, body: Bytes| async move {
+        let listens = String::from_utf8_lossy(&body).contains("subscriptions/listen");
+        if method == Method::GET || listens {
+            let event = Bytes::from_static(b"data: {\"jsonrpc\":\"2.0\",\"method\":\"x\"}\n\n");
+            let answer = Response::builder().header("content-type", "text/event-stream");
+            return answer.body(Body::new(Standing(Some(event)))).unwrap();
+        }
+        sleep(CALL_TIME).await;
+        let answer = Response::builder().header("content-type", "application/json");
+        answer.body(Body::from(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#)).unwrap()
+    };
+    Server::start(Router::new().route("/mcp", any(answer))).await
+}
+
+struct Running {
+    address: SocketAddr,
+    token: String,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<std::io::Result<()>>,
+    _parts: (IdentityProvider, Server, tempfile::TempDir),
+}
+
+impl Running {
+    async fn start(set: impl FnOnce(Proxy) -> Proxy) -> Self {
+        let (idp, backend) = (IdentityProvider::start().await, backend().await);
+        let files = tempfile::tempdir().unwrap();
+        let key = bonafide_vault::MasterKey::generate().unwrap().to_base64();
+        let key_file = files.path().join("vault.key");
+        fs::write(&key_file, secrecy::ExposeSecret::expose_secret(&key)).unwrap();
+        #[cfg(unix)]
+        fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+        let text = format!(
+            r#"listen = "127.0.0.1:0"
+public_url = "http://127.0.0.1:1"
+[[issuers]]
+issuer = "{0}"
+audiences = ["api://bonafide"]
+[vault]
+store = "memory"
+key = "file:vault.key"
+[tenants.notes]
+url = "{1}/mcp"
+[tenants.keyed]
+url = "{1}/mcp"
+headers.Authorization = "Bearer ${{KEY}}"
+variables.KEY.title = "Key"
+[[policy.rules]]
+id = "team"
+groups = ["team"]
+tenants = ["notes", "keyed"]
+"#,
+            idp.issuer(),
+            backend.origin(),
+        );
+        let file = files.path().join("bonafide.toml");
+        let config = Config::parse(&text, &file, &Environment::of_process()).unwrap();
+        let listener = TcpListener::bind(config.listen).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let proxy = set(Proxy::new(config, listener).await.unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(proxy.serve(async move {
+            let _ = stopped.await;
+        }));
+        let user = idp.user("alice").with_audience("api://bonafide").with_groups(["team"]);
+        Self { address, token: user.token(), stop, serving, _parts: (idp, backend, files) }
+    }
+
+    /// Sends a request on a connection of its own, which the client would keep.
+    async fn send(&self, method: &str, body: &str) -> TcpStream {
+        self.request(&format!("{method} /notes/mcp HTTP/1.1\r\n"), body).await
+    }
+
+    async fn request(&self, head: &str, body: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let (token, address, length) = (&self.token, self.address, body.len());
+        let request = format!(
+            "{head}host: {address}\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\naccept: application/json, text/event-stream\r\n\
+             content-length: {length}\r\n\r\n{body}",
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// Tells it to end, and how long that takes.
+    async fn end(self) -> Duration {
+        let started = Instant::now();
+        self.stop.send(()).unwrap();
+        timeout(Duration::from_secs(20), self.serving).await.unwrap().unwrap().unwrap();
+        started.elapsed()
+    }
+}
+
+/// Reads on until `text` has come.
+async fn read_until(stream: &mut TcpStream, text: &str) {
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains(text) {
+        let read = timeout(SOON, stream.read_buf(&mut seen)).await.unwrap().unwrap();
+        assert!(read > 0, "it ended: {}", String::from_utf8_lossy(&seen));
+    }
+}
+
+/// All that is left, up to the end of the connection.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut rest = String::new();
+    timeout(SOON, stream.read_to_string(&mut rest)).await.unwrap().unwrap();
+    rest
+}
+
+const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#;
+const LISTEN: &str =
+    r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{}}}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn standing_streams_end_at_once_and_whole() {
+    let proxy = Running::start(|proxy| proxy).await;
+    let mut streams = Vec::new();
+    for (method, body) in [("GET", ""), ("POST", LISTEN)] {
+        let mut stream = proxy.send(method, body).await;
+        read_until(&mut stream, "\"method\":\"x\"").await;
+        streams.push(stream);
+    }
+    let took = proxy.end().await;
+    assert!(took < SOON, "{took:?}");
+    for stream in streams {
+        // The last chunk (RFC 9112, section 7.1), by which a client knows that nothing is missing.
+        let rest = rest(stream).await;
+        assert!(rest.ends_with("0\r\n\r\n"), "{rest:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_says_nothing_does_not_hold_up_the_end() {
+    let proxy = Running::start(|proxy| proxy).await;
+    let silent = TcpStream::connect(proxy.address).await.unwrap();
+    // Accepted after the silent one.
+    read_until(&mut proxy.send("GET", "").await, "200 OK").await;
+    let took = proxy.end().await;
+    assert!(took < SOON, "{took:?}");
+    assert_eq!(rest(silent).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_runs_is_answered() {
+    let proxy = Running::start(|proxy| proxy).await;
+    let stream = proxy.send("POST", CALL).await;
+    sleep(CALL_TIME / 4).await;
+    let took = proxy.end().await;
+    assert!(CALL_TIME / 2 < took && took < SOON, "{took:?}");
+    let answer = rest(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"result\":{}"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_takes_longer_than_the_drain_time_is_broken_off() {
+    let drain = CALL_TIME / 10;
+    let proxy = Running::start(|proxy| proxy.with_drain_time(drain)).await;
+    let stream = proxy.send("POST", CALL).await;
+    sleep(CALL_TIME / 4).await;
+    let took = proxy.end().await;
+    assert!(drain <= took && took < CALL_TIME / 2, "{took:?}");
+    assert_eq!(rest(stream).await, "");
+}
+
+/// A call of revision 2026-07-28 to the tenant that needs a credential.
+async fn call_keyed(proxy: &Running, headers: &str, more: &str) -> TcpStream {
+    let head = format!(
+        "POST /keyed/mcp HTTP/1.1\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\n\
+         mcp-name: x\r\n{headers}"
+    );
+    let meta = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities":{"elicitation":{"url":{}}}}"#;
+    let params = format!(r#"{{"name":"x","arguments":{{}},"_meta":{meta}{more}}}"#);
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+    proxy.request(&head, &body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_credential_asks_for_it_again() {
+    let proxy = Running::start(|proxy| proxy).await;
+    let asked = rest(call_keyed(&proxy, "connection: close\r\n", "").await).await;
+    let state = asked.split("\"requestState\":\"").nth(1).unwrap_or_else(|| panic!("{asked}"));
+    let state = state.split('"').next().unwrap();
+    let accepted = format!(
+        r#","requestState":"{state}","inputResponses":{{"bonafide.credential":{{"action":"accept"}}}}"#
+    );
+    let mut held = call_keyed(&proxy, "", &accepted).await;
+    read_until(&mut held, ": waiting").await;
+    let took = proxy.end().await;
+    assert!(took < SOON, "{took:?}");
+    let rest = rest(held).await;
+    assert!(rest.contains("input_required") && rest.ends_with("0\r\n\r\n"), "{rest}");
+}
