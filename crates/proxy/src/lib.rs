@@ -47,6 +47,11 @@
 //!   `namespace`, `certificates` (a PEM file, besides the system's). `dangerous_unsealed = true` stores credentials as they
 //!   are, for everybody who can read the engine; `vault.key` is needed for sessions and links all the same.
 //! * `quotas`: `requests_per_minute`, `burst`, `open_requests`, of one user to one tenant. Default: no limit.
+//! * `limits`: of a request, `request_body` (bytes; 4194304), `request_time` (for its body to arrive; `30s`), `connect_time` (to a
+//!   backend; `10s`), `answer_time` (until a backend's answer begins; `60s`), `pause_time` (of a JSON answer; `60s`),
+//!   `filtered_answer` (bytes that are read whole to be looked into; 16777216), `credential_time` (for a user to enter one;
+//!   `60s`), as [`bonafide_mcp::Limits`] says in full; of the server, `head_time` (`15s`), `connections` (16384), `drain_time`
+//!   (`10s`). Times are at most `24h`.
 //! * `tenants.NAME.assertion`: the header in which the backend gets a signed assertion about the user (`bonafide-mcp`,
 //!   "assertions"). Default: none.
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.
@@ -99,9 +104,10 @@
 //!
 //! # Limits
 //!
-//! The head of a request has at most 64 KiB and 100 headers, and 15 s to arrive ([`Proxy::with_head_time`]); 16 384 connections
-//! may be open ([`Proxy::with_connections`]). Bodies and backends are limited by [`bonafide_mcp::Limits`]. At the end, standing
-//! streams end at once, as complete answers, and requests that run have 10 s ([`Proxy::with_drain_time`]).
+//! The head of a request has at most 64 KiB and 100 headers, and 15 s to arrive (`limits.head_time`, or
+//! [`Proxy::with_head_time`]); 16 384 connections may be open (`limits.connections`, [`Proxy::with_connections`]). Bodies and
+//! backends are limited by [`bonafide_mcp::Limits`], which `limits` sets. At the end, standing streams end at once, as complete
+//! answers, and requests that run have 10 s (`limits.drain_time`, [`Proxy::with_drain_time`]).
 
 mod audit;
 mod config;

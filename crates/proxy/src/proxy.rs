@@ -103,6 +103,8 @@ impl Proxy {
             audit,
             portal: pages,
             quotas,
+            limits,
+            server: settings,
             fixed,
             stamp,
             ..
@@ -134,6 +136,7 @@ impl Proxy {
         .with_hosts(hosts.clone())
         .with_audit(audit.clone())
         .with_quotas(quotas)
+        .with_limits(limits)
         .build()
         .map_err(StartError::Gateway)?;
         let portal = Portal::new(authenticator, directory.clone(), secrets.clone(), public_url)
@@ -172,18 +175,19 @@ impl Proxy {
             directory,
             health,
         };
-        Ok(Self { listener, routes, reload, audit, settings: server::Settings::default() })
+        Ok(Self { listener, routes, reload, audit, settings })
     }
 
     /// How long a client may take to send the head of a request, counted from the end of the one before it on the same
-    /// connection. Default: 15 s. The body has [`bonafide_mcp::Limits::request_time`].
+    /// connection. Default: what the configuration says, and 15 s if it says nothing. The body has [`bonafide_mcp::Limits::request_time`].
     #[must_use]
     pub fn with_head_time(mut self, time: Duration) -> Self {
         self.settings.head_time = time;
         self
     }
 
-    /// How many connections may be open at once. More wait to be accepted. Default: 16 384.
+    /// How many connections may be open at once. More wait to be accepted. Default: what the configuration says,
+    /// and 16 384 if it says nothing.
     #[must_use]
     pub fn with_connections(mut self, connections: usize) -> Self {
         self.settings.connections = connections;
@@ -191,7 +195,7 @@ impl Proxy {
     }
 
     /// How long requests that run may go on when [`serve`](Self::serve) was told to end. Then they are broken off.
-    /// Default: 10 s. Standing streams end at once ([`Gateway::drain`]).
+    /// Default: what the configuration says, and 10 s if it says nothing. Standing streams end at once ([`Gateway::drain`]).
     #[must_use]
     pub fn with_drain_time(mut self, time: Duration) -> Self {
         self.settings.drain_time = time;

@@ -665,3 +665,74 @@ fn a_database_that_is_reached_in_the_clear_is_a_warning() {
     let here = GOOD.replace("\"memory\"", "\"postgres://u@127.0.0.1/d\"");
     assert!(Files::new().parse(&here).unwrap().warnings().is_empty());
 }
+
+#[test]
+fn limits_are_those_of_the_file_and_the_defaults_for_the_rest() {
+    let files = Files::new();
+    let limits = "[limits]\nanswer_time = \"2m\"\npause_time = \"90s\"\nrequest_body = 1048576\n\
+                  drain_time = \"1h\"\nconnections = 100\n";
+    let config = files.parse(&format!("{GOOD}\n{limits}")).unwrap();
+    let seconds = std::time::Duration::from_secs;
+    let expected = bonafide_mcp::Limits::default()
+        .with_answer_time(seconds(120))
+        .with_pause_time(seconds(90))
+        .with_request_body(1024 * 1024);
+    assert_eq!(config.limits, expected);
+    let all = "[limits]\nrequest_body = 1024\nrequest_time = \"1s\"\nconnect_time = \"2s\"\nanswer_time = \"3s\"\n\
+               pause_time = \"4s\"\nfiltered_answer = 1073741824\ncredential_time = \"24h\"\nhead_time = \"5s\"\n\
+               drain_time = \"6s\"\nconnections = 1\n";
+    let config = files.parse(&format!("{GOOD}\n{all}")).unwrap();
+    let expected = bonafide_mcp::Limits::default()
+        .with_request_body(1024)
+        .with_request_time(seconds(1))
+        .with_connect_time(seconds(2))
+        .with_answer_time(seconds(3))
+        .with_pause_time(seconds(4))
+        .with_filtered_answer(1024 * 1024 * 1024)
+        .with_credential_time(seconds(86_400));
+    assert_eq!(config.limits, expected);
+    for without in [GOOD.to_owned(), format!("{GOOD}\n[limits]\n")] {
+        assert_eq!(files.parse(&without).unwrap().limits, bonafide_mcp::Limits::default());
+    }
+}
+
+#[test]
+fn limits_that_can_not_be_meant_are_refused_where_they_stand() {
+    let files = Files::new();
+    let times = ["request_time", "connect_time", "answer_time", "pause_time", "credential_time"];
+    let mut cases = Vec::new();
+    for name in times.into_iter().chain(["head_time", "drain_time"]) {
+        cases.extend([
+            (name, "60", "between quotes"),
+            (name, "\"60\"", "\"60s\""),
+            (name, "\"0s\"", "\"1s\""),
+            (name, "\"25h\"", "\"24h\""),
+            (name, "\"5000000000000000h\"", "\"24h\""),
+        ]);
+    }
+    for name in ["request_body", "filtered_answer"] {
+        cases.extend([
+            (name, "0", "a number of bytes, from 1024"),
+            (name, "4", "a number of bytes, from 1024"),
+            (name, "1073741825", "to 1073741824"),
+            (name, "-1", "a whole number"),
+            (name, "\"4MiB\"", "a whole number"),
+        ]);
+    }
+    cases.extend([
+        ("connections", "0", "from 1 to"),
+        ("connections", "18446744073709551615", "to 1048576"),
+        ("connections", "true", "a whole number"),
+        ("answer_tiem", "\"60s\"", "`answer_time`"),
+    ]);
+    let line = GOOD.lines().count() + 2;
+    for (name, value, says) in cases {
+        let error = files.parse(&format!("{GOOD}[limits]\n{name} = {value}\n")).unwrap_err();
+        let found = problems(&error);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(&format!("{line} limits.{name}: ")), "{found:?}");
+        assert!(found[0].contains(says), "{value}: {found:?}");
+    }
+    let error = files.parse(&format!("limits = 5\n{GOOD}")).unwrap_err();
+    assert_eq!(problems(&error), ["1 limits: this is a table: write `[limits]`"]);
+}

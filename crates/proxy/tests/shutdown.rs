@@ -22,9 +22,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 /// How long a call takes at the backend.
-const CALL_TIME: Duration = Duration::from_secs(1);
+const CALL_TIME: Duration = Duration::from_secs(3);
 /// Long before a drain time that nobody set.
-const SOON: Duration = Duration::from_secs(4);
+const SOON: Duration = Duration::from_secs(6);
 
 /// One event, and no end.
 struct Standing(Option<Bytes>);
@@ -66,7 +66,12 @@ struct Running {
 }
 
 impl Running {
-    async fn start(set: impl FnOnce(Proxy) -> Proxy) -> Self {
+    async fn start() -> Self {
+        Self::start_with("", |proxy| proxy).await
+    }
+
+    /// With these limits in the file, and what a program sets besides.
+    async fn start_with(limits: &str, set: impl FnOnce(Proxy) -> Proxy) -> Self {
         let (idp, backend) = (IdentityProvider::start().await, backend().await);
         let files = tempfile::tempdir().unwrap();
         let key = bonafide_vault::MasterKey::generate().unwrap().to_base64();
@@ -94,6 +99,8 @@ variables.KEY.title = "Key"
 id = "team"
 groups = ["team"]
 tenants = ["notes", "keyed"]
+[limits]
+{limits}
 "#,
             idp.issuer(),
             backend.origin(),
@@ -159,7 +166,7 @@ const LISTEN: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn standing_streams_end_at_once_and_whole() {
-    let proxy = Running::start(|proxy| proxy).await;
+    let proxy = Running::start().await;
     let mut streams = Vec::new();
     for (method, body) in [("GET", ""), ("POST", LISTEN)] {
         let mut stream = proxy.send(method, body).await;
@@ -177,7 +184,7 @@ async fn standing_streams_end_at_once_and_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_says_nothing_does_not_hold_up_the_end() {
-    let proxy = Running::start(|proxy| proxy).await;
+    let proxy = Running::start().await;
     let silent = TcpStream::connect(proxy.address).await.unwrap();
     // Accepted after the silent one.
     read_until(&mut proxy.send("GET", "").await, "200 OK").await;
@@ -188,7 +195,7 @@ async fn a_connection_that_says_nothing_does_not_hold_up_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_runs_is_answered() {
-    let proxy = Running::start(|proxy| proxy).await;
+    let proxy = Running::start().await;
     let stream = proxy.send("POST", CALL).await;
     sleep(CALL_TIME / 4).await;
     let took = proxy.end().await;
@@ -199,13 +206,21 @@ async fn a_call_that_runs_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_takes_longer_than_the_drain_time_is_broken_off() {
-    let drain = CALL_TIME / 10;
-    let proxy = Running::start(|proxy| proxy.with_drain_time(drain)).await;
-    let stream = proxy.send("POST", CALL).await;
-    sleep(CALL_TIME / 4).await;
-    let took = proxy.end().await;
-    assert!(drain <= took && took < CALL_TIME / 2, "{took:?}");
-    assert_eq!(rest(stream).await, "");
+    let (of_file, of_program) = (Duration::from_secs(1), Duration::from_millis(200));
+    for (proxy, drain) in [
+        (Running::start_with("drain_time = \"1s\"", |proxy| proxy).await, of_file),
+        // What the program sets holds.
+        (
+            Running::start_with("drain_time = \"24h\"", |it| it.with_drain_time(of_program)).await,
+            of_program,
+        ),
+    ] {
+        let stream = proxy.send("POST", CALL).await;
+        sleep(CALL_TIME / 4).await;
+        let took = proxy.end().await;
+        assert!(drain <= took && took < CALL_TIME * 2 / 3, "{took:?}");
+        assert_eq!(rest(stream).await, "");
+    }
 }
 
 /// A call of revision 2026-07-28 to the tenant that needs a credential.
@@ -223,7 +238,7 @@ async fn call_keyed(proxy: &Running, headers: &str, more: &str) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_a_credential_asks_for_it_again() {
-    let proxy = Running::start(|proxy| proxy).await;
+    let proxy = Running::start().await;
     let asked = rest(call_keyed(&proxy, "connection: close\r\n", "").await).await;
     let state = asked.split("\"requestState\":\"").nth(1).unwrap_or_else(|| panic!("{asked}"));
     let state = state.split('"').next().unwrap();

@@ -65,7 +65,7 @@ pub(super) fn read(
     };
     let sink = section.required(problems, "sink", "\"log\"");
     let sink = sink.and_then(|found| self::sink(&found, file, environment, problems));
-    let queue = section.count(problems, "queue");
+    let queue = section.count(problems, "queue").map(|found| found.value);
     if queue == Some(0) {
         section.problem(problems, "`queue` is at least 1");
     }

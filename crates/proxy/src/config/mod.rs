@@ -2,6 +2,7 @@
 
 mod audit;
 mod issuers;
+mod limits;
 mod openbao;
 mod policy;
 mod portal;
@@ -20,12 +21,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::SystemTime;
 
-use bonafide_mcp::{Directory, Quotas};
+use bonafide_mcp::{Directory, Limits, Quotas};
 use bonafide_tower::TrustedHop;
 use toml::de::{DeTable, DeValue};
 use url::Url;
 
 use crate::policy::Base;
+use crate::server::Settings;
 
 pub use audit::{AuditConfig, AuditSinkConfig};
 pub use issuers::IssuerConfig;
@@ -61,6 +63,10 @@ pub struct Config {
     pub portal: Option<PortalConfig>,
     /// How much one user may ask of one tenant.
     pub quotas: Quotas,
+    /// How much a request may be and how long it may take.
+    pub limits: Limits,
+    /// What clients may take of the server.
+    pub(crate) server: Settings,
     /// Everything but tenants, scopes and policy, to see whether a changed file needs a restart.
     pub(crate) fixed: Fixed,
     /// When the file was written, looked at before it was read.
@@ -165,6 +171,7 @@ fn read(
     let audit = audit::read(root, file, environment, problems);
     let portal = portal::read(root, environment, &issuers, problems);
     let quotas = quotas::read(root, problems);
+    let (limits, server) = limits::read(root, problems);
     let (policy, of_file) = policy?;
     Some(Config {
         listen: listen?,
@@ -177,6 +184,8 @@ fn read(
         audit: audit?,
         portal,
         quotas,
+        limits,
+        server,
         fixed: fixed(root),
         stamp: None,
     })

@@ -32,7 +32,7 @@ fn number(
     name: &'static str,
     problems: &mut Problems<'_>,
 ) -> Option<NonZeroU32> {
-    let count = section.count(problems, name)?;
+    let count = section.count(problems, name)?.value;
     let number = u32::try_from(count).ok().and_then(NonZeroU32::new);
     if number.is_none() {
         section.problem(problems, format!("`{name}` is at least 1: leave it out for no limit"));

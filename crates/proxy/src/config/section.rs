@@ -104,7 +104,7 @@ impl<'t, 'i> Section<'t, 'i> {
         &mut self,
         problems: &mut Problems<'_>,
         name: &'static str,
-    ) -> Option<usize> {
+    ) -> Option<Located<usize>> {
         let found = self.value(name)?;
         let count = match found.value.get_ref() {
             DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
@@ -116,7 +116,7 @@ impl<'t, 'i> Section<'t, 'i> {
                 "this is a whole number that is not negative: write `40` or the like",
             );
         }
-        count
+        count.map(|count| found.map(|_| count))
     }
 
     /// A text that has to be there.

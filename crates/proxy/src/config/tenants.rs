@@ -161,8 +161,8 @@ fn variable(
         choices: section
             .strings(problems, "choices")
             .map(|choices| choices.iter().map(|choice| choice.value.to_owned()).collect()),
-        min_length: section.count(problems, "min_length"),
-        max_length: section.count(problems, "max_length"),
+        min_length: section.count(problems, "min_length").map(|found| found.value),
+        max_length: section.count(problems, "max_length").map(|found| found.value),
     };
     let variable_name: VariableName = match name.value.parse() {
         Ok(name) => name,
