@@ -105,6 +105,20 @@ fn each_problem_names_line_and_key_and_what_to_write() {
         ("https://mcp.example.com\"", "mcp.example.com\"", 2, "public_url", "https://"),
         ("https://idp.example.com", "http://idp.example.com", 5, "issuers[0].issuer", "https"),
         ("\"generic\"", "\"entraa\"", 6, "issuers[0].profile", "entra, keycloak"),
+        (
+            "profile   = \"generic\"",
+            "directories = [\"11111111-2222-3333-4444-555555555555\"]",
+            4,
+            "issuers[0]",
+            "without `profile = \"entra\"`",
+        ),
+        (
+            "profile   = \"generic\"",
+            "profile   = \"open-webui\"\nsecret = \"env:OWUI_SECRET\"\njwks_uri = \"https://idp.example.com/jwks\"",
+            8,
+            "issuers[0].jwks_uri",
+            "leave it out",
+        ),
         ("\"generic\"", "\"open-webui\"", 6, "issuers[0].profile", "secret = \"env:NAME\""),
         ("audiences = [\"api://bonafide\"]", "audiences = []", 4, "issuers[0]", "audience"),
         (

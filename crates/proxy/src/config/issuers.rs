@@ -138,7 +138,13 @@ fn profile(section: &mut Section<'_, '_>, problems: &mut Problems<'_>) -> Locate
     let found = section.string(problems, "profile");
     let generic =
         Located { value: Profile::generic(), span: section.span(), key: section.key("profile") };
-    let Some(found) = found else { return generic };
+    let Some(found) = found else {
+        if directories.is_some() {
+            let message = "`directories` has no effect without `profile = \"entra\"`: add it";
+            section.problem(problems, message);
+        }
+        return generic;
+    };
     if let Some(directories) = directories {
         let allowed: Vec<DirectoryId> =
             directories.iter().filter_map(|id| id.value.parse().ok()).collect();
@@ -280,6 +286,14 @@ fn keys(
     profile: &Located<Profile>,
     problems: &mut Problems<'_>,
 ) -> Option<Arc<dyn KeySource>> {
+    if let Some(uri) = jwks_uri
+        && has_shared_secret(&profile.value)
+    {
+        let message =
+            "the profile `open-webui` has a shared secret, and no keys elsewhere: leave it out";
+        uri.problem(problems, message);
+        return None;
+    }
     match (secret, has_shared_secret(&profile.value)) {
         (Some(secret), true) => return Some(Arc::new(secret.value)),
         (Some(secret), false) => {
