@@ -338,6 +338,29 @@ fn connections_that_say_nothing_are_closed() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_proxy_that_is_terminated_ends_well_and_soon() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = configuration(directory.path(), "https://idp.example.com");
+    let mut proxy =
+        Ended(mcp_proxy(&["serve", "--config", &file]).stderr(Stdio::piped()).spawn().unwrap());
+    let mut log = BufReader::new(proxy.0.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}"));
+    let mut silent = std::net::TcpStream::connect(address).unwrap();
+    // Whoever is answered was accepted after the silent one, by a proxy that listens to signals.
+    assert!(get(address, "/healthz").starts_with("HTTP/1.1 200 "));
+    let started = std::time::Instant::now();
+    let id = proxy.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert!(proxy.0.wait().unwrap().success());
+    // Open requests would have 10 s.
+    assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0);
+}
+
 const CANARY: &str = "canary-5b1d90";
 
 /// Secrets of two hundred users, sealed with the key of the configuration.
