@@ -25,6 +25,7 @@ pub struct World {
     pub idp: Issuer,
     pub directory: SharedDirectory,
     pub secrets: SecretStore,
+    pub gateway: Gateway,
     server: Server,
     client: Client,
 }
@@ -82,9 +83,9 @@ impl World {
         )
         .with_hosts(AllowedHosts::default().with_listener(address));
         let gateway = set(gateway).build().unwrap();
-        let server = Server::start_on(listener, Router::new().fallback_service(gateway));
+        let server = Server::start_on(listener, Router::new().fallback_service(gateway.clone()));
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { idp, directory, secrets, server, client }
+        Self { idp, directory, secrets, gateway, server, client }
     }
 
     /// Lets everybody of a tenant's group use all of its tools, and opens the other tenants to nobody.

@@ -393,6 +393,23 @@ async fn a_result_is_waited_for_while_the_user_may_have_it() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_is_about_to_end_waits_for_no_task() {
+    let backend = Backend::start().await;
+    let (world, alice, _) = world(&backend).await;
+    let id = begin(&world, &alice, false).await;
+    let params = json!({ "taskId": id, "_meta": { "takes": 60_000 } });
+    let asked = send(&world, "t", &alice, false, "tasks/result", params).send();
+    let drained = async {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        world.gateway.drain();
+    };
+    let (ended, ()) = tokio::join!(asked, drained);
+    let ended = ended.unwrap();
+    assert_eq!(ended.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert!(ended.text().await.unwrap().contains("ask again"));
+}
+
+#[tokio::test]
 async fn streams_name_tasks_as_the_client_knows_them() {
     for modern in [false, true] {
         let backend = Backend::start().await;

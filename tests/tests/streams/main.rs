@@ -200,6 +200,27 @@ async fn a_standing_stream_ends_with_the_policy_and_a_call_does_not() {
 }
 
 #[tokio::test]
+async fn a_standing_stream_ends_with_the_gateway_and_a_call_does_not() {
+    for (index, before) in [(0, false), (1, false), (2, false), (0, true), (1, true), (2, true)] {
+        let events = Events::start().await;
+        let (world, alice) = world(events.url()).await;
+        if before {
+            world.gateway.drain();
+        }
+        let [get, listen, call] = streams(&world, &alice);
+        let (request, standing) = [get, listen, call].into_iter().nth(index).unwrap();
+        let mut response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        if !before {
+            events.send.send("data: {}\n\n".into()).await.unwrap();
+            assert!(timeout(SOON, response.chunk()).await.unwrap().unwrap().is_some());
+            world.gateway.drain();
+        }
+        assert_eq!(ends(&mut response, Duration::from_secs(1)).await, standing, "{index}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_while_waiting_ends_the_call_at_the_backend() {
     let backend = RawBackend::start("", false).await;
     let (world, alice) = world(backend.url()).await;
