@@ -737,7 +737,7 @@ fn limits_that_can_not_be_meant_are_refused_where_they_stand() {
         ("connections", "0", "from 1 to"),
         ("connections", "18446744073709551615", "to 1048576"),
         ("connections", "true", "a whole number"),
-        ("answer_tiem", "\"60s\"", "`answer_time`"),
+        ("answertime", "\"60s\"", "`answer_time`"),
     ]);
     let line = GOOD.lines().count() + 2;
     for (name, value, says) in cases {

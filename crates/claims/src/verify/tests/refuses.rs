@@ -203,8 +203,17 @@ fn tokens_of_another_kind() {
     for good in ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", "application/jwt"] {
         assert_eq!(typ(good), "accepted", "{good}");
     }
-    for other in ["", "logout+jwt", "dpop+jwt", "secevent+jwt", "kb+jwt", "JWE", "text/jwt", " jwt"]
-    {
+    for other in [
+        "",
+        "oauth-id-jag+jwt",
+        "logout+jwt",
+        "dpop+jwt",
+        "secevent+jwt",
+        "kb+jwt",
+        "JWE",
+        "text/jwt",
+        " jwt",
+    ] {
         assert_eq!(typ(other), r#"WrongType(claim: "typ")"#, "{other}");
     }
     let verifier = verifier();
