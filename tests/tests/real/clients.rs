@@ -111,7 +111,10 @@ pub(crate) async fn every_client_is_told_where_to_enter_a_missing_key(world: &Wo
     let before = world.recorded("notes")?.0.len();
     for client in ALL {
         for mode in MODES {
-            let outcome = client.session(&carol, &Session { mode, ..Session::headers() }).await?;
+            // The only tool that there is: some clients call no other.
+            let session = Session { tool: "connect_notes", mode, ..Session::headers() };
+            let outcome = client.session(&carol, &session).await?;
+            ensure!(outcome.tools == ["connect_notes"], "{client:?} {mode}: {outcome:?}");
             let told = [outcome.error.concat(), outcome.text.concat()].concat();
             ensure!(told.contains(&link), "{client:?} {mode}: no link: {outcome:?}");
             ensure!(outcome.asked.is_empty(), "{client:?} {mode} can't open pages: {outcome:?}");
@@ -126,15 +129,18 @@ pub(crate) async fn clients_that_can_are_sent_to_the_page(world: &World) -> Resu
     let carol = world.sign_in("carol").await?;
     let before = world.recorded("notes")?.0.len();
     for client in [Client::TypeScript, Client::Rmcp] {
-        let session = Session { mode: "legacy", opens: true, ..Session::headers() };
-        let outcome = client.session(&carol, &session).await?;
-        ensure!(sent_to(&outcome, &link), "{client:?}: {outcome:?}");
+        for mode in MODES {
+            let session =
+                Session { mode, opens: true, tool: "connect_notes", ..Session::headers() };
+            let outcome = client.session(&carol, &session).await?;
+            ensure!(sent_to(&outcome, &link), "{client:?} {mode}: {outcome:?}");
+        }
     }
     ensure!(world.recorded("notes")?.0.len() == before, "something reached the server");
     Ok(())
 }
 
-/// In revision 2026-07-28 only a call can be answered with a page, so the session begins with a key.
+/// In the middle of a session, that is, which began with a key.
 pub(crate) async fn a_key_that_goes_missing_is_asked_for_at_the_next_call(
     world: &World,
 ) -> Result<()> {
