@@ -1,12 +1,13 @@
 //! A trusted hop in front of the whole proxy.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use std::fs;
+mod common;
+
 use std::net::SocketAddr;
 
-use bonafide_proxy::{Config, Environment, Proxy};
+use bonafide_proxy::{Config, Environment};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 const SECRET: &str = "a secret of the hop that has thirty-two bytes";
 
@@ -46,17 +47,12 @@ tenants = ["secret"]
 }
 
 async fn start(files: &tempfile::TempDir, peer: &str) -> SocketAddr {
-    let key = bonafide_vault::MasterKey::generate().unwrap().to_base64();
-    let key_file = files.path().join("vault.key");
-    fs::write(&key_file, secrecy::ExposeSecret::expose_secret(&key)).unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    common::write_key(files.path());
     let environment = Environment::new(|name| (name == "HOP_SECRET").then(|| SECRET.to_owned()));
     let file = files.path().join("bonafide.toml");
     let config = Config::parse(&configuration(peer), &file, &environment).unwrap();
-    let listener = TcpListener::bind(config.listen).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(Proxy::new(config, listener).await.unwrap().serve(std::future::pending()));
+    let (proxy, address) = common::proxy(config).await;
+    tokio::spawn(proxy.serve(std::future::pending()));
     address
 }
 

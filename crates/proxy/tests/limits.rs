@@ -1,10 +1,11 @@
 //! Limits of the file, in force.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use std::fs;
+mod common;
+
 use std::time::{Duration, Instant};
 
-use bonafide_proxy::{Config, Environment, Proxy};
+use bonafide_proxy::{Config, Environment};
 use bonafide_testkit::IdentityProvider;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,11 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 async fn call(limits: &str, body: &str) -> String {
     let (idp, files) = (IdentityProvider::start().await, tempfile::tempdir().unwrap());
     let backend = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let key = bonafide_vault::MasterKey::generate().unwrap().to_base64();
-    let key_file = files.path().join("vault.key");
-    fs::write(&key_file, secrecy::ExposeSecret::expose_secret(&key)).unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    common::write_key(files.path());
     let text = format!(
         r#"listen = "127.0.0.1:0"
 public_url = "http://127.0.0.1:1"
@@ -41,9 +38,8 @@ tenants = ["notes"]
     );
     let file = files.path().join("bonafide.toml");
     let config = Config::parse(&text, &file, &Environment::of_process()).unwrap();
-    let listener = TcpListener::bind(config.listen).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(Proxy::new(config, listener).await.unwrap().serve(std::future::pending()));
+    let (proxy, address) = common::proxy(config).await;
+    tokio::spawn(proxy.serve(std::future::pending()));
     let token = idp.user("alice").with_audience("api://bonafide").with_groups(["team"]).token();
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!(

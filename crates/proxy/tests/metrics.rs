@@ -3,24 +3,21 @@
 //! By itself in its process: the first proxy has the process's recorder.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use std::fs;
+mod common;
+
 use std::net::SocketAddr;
 
-use bonafide_proxy::{Config, Environment, Proxy};
+use bonafide_proxy::{Config, Environment};
 use bonafide_testkit::{IdentityProvider, McpBackend};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// In every credential, every claim and everything else that a client says.
 const CANARY: &str = "canary7f3a91";
 
 async fn start(files: &tempfile::TempDir, issuer: &str, backend: &str) -> SocketAddr {
-    let key = bonafide_vault::MasterKey::generate().unwrap().to_base64();
-    let key_file = files.path().join("vault.key");
-    fs::write(&key_file, secrecy::ExposeSecret::expose_secret(&key)).unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    common::write_key(files.path());
     let text = format!(
         r#"listen = "127.0.0.1:0"
 public_url = "http://127.0.0.1:1"
@@ -51,9 +48,8 @@ tenants = ["notes", "dead"]
     );
     let file = files.path().join("bonafide.toml");
     let config = Config::parse(&text, &file, &Environment::of_process()).unwrap();
-    let listener = TcpListener::bind(config.listen).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(Proxy::new(config, listener).await.unwrap().serve(std::future::pending()));
+    let (proxy, address) = common::proxy(config).await;
+    tokio::spawn(proxy.serve(std::future::pending()));
     address
 }
 

@@ -1,6 +1,8 @@
 //! Rules in a database, beside those of the file, while the proxy runs.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod common;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,11 +31,7 @@ struct World {
 impl World {
     fn new(issuer: &str) -> Self {
         let world = Self { files: tempfile::tempdir().unwrap(), issuer: issuer.to_owned() };
-        let key = bonafide_vault::MasterKey::generate().unwrap().to_base64();
-        let path = world.files.path().join("vault.key");
-        fs::write(&path, secrecy::ExposeSecret::expose_secret(&key)).unwrap();
-        #[cfg(unix)]
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        common::write_key(world.files.path());
         world.write(&["one-a", "one-b", "two-a", "two-b", "zoo"]);
         world
     }
@@ -67,9 +65,8 @@ impl World {
 
     async fn start(&self) -> Running {
         let config = Config::load(&self.file(), &Environment::of_process()).unwrap();
-        let listener = TcpListener::bind(config.listen).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let proxy = Proxy::new(config, listener).await.unwrap().with_reload(self.file());
+        let (proxy, address) = common::proxy(config).await;
+        let proxy = proxy.with_reload(self.file());
         let directory = proxy.directory().clone();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(proxy.serve(async move {

@@ -1,13 +1,14 @@
 //! Tenants and policy read again while the proxy runs.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod common;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bonafide_mcp::SharedDirectory;
-use bonafide_proxy::{Config, Environment, Proxy};
-use tokio::net::TcpListener;
+use bonafide_proxy::{Config, Environment};
 
 fn configuration(tenants: &[&str]) -> String {
     let mut text = r#"listen = "127.0.0.1:0"
@@ -55,18 +56,13 @@ async fn ready(address: std::net::SocketAddr) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_file_takes_effect_and_a_broken_one_does_not() {
     let files = tempfile::tempdir().unwrap();
-    let key = bonafide_vault::MasterKey::generate().unwrap().to_base64();
-    let key_file = files.path().join("vault.key");
-    fs::write(&key_file, secrecy::ExposeSecret::expose_secret(&key)).unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    common::write_key(files.path());
     let file: PathBuf = files.path().join("bonafide.toml");
     fs::write(&file, configuration(&["one"])).unwrap();
 
     let config = Config::load(&file, &Environment::of_process()).unwrap();
-    let listener = TcpListener::bind(config.listen).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let proxy = Proxy::new(config, listener).await.unwrap().with_reload(file.clone());
+    let (proxy, address) = common::proxy(config).await;
+    let proxy = proxy.with_reload(file.clone());
     let directory = proxy.directory().clone();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(proxy.serve(async move {

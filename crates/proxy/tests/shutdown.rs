@@ -1,11 +1,10 @@
 //! How a proxy ends: what stands ends at once, what runs is answered, and nothing holds it up for good.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod common;
+
 use std::convert::Infallible;
-use std::fs;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -14,9 +13,9 @@ use axum::http::{Method, Response};
 use axum::routing::any;
 use bonafide_proxy::{Config, Environment, Proxy};
 use bonafide_testkit::{IdentityProvider, Server};
-use hyper::body::Frame;
+use futures_util::{StreamExt as _, stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -26,21 +25,6 @@ const CALL_TIME: Duration = Duration::from_secs(3);
 /// Long before a drain time that nobody set.
 const SOON: Duration = Duration::from_secs(6);
 
-/// One event, and no end.
-struct Standing(Option<Bytes>);
-
-impl hyper::body::Body for Standing {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.take().map_or(Poll::Pending, |event| Poll::Ready(Some(Ok(Frame::data(event)))))
-    }
-}
-
 /// Streams that stand, and calls that take their time.
 async fn backend() -> Server {
     let answer = |method: Method, body: Bytes| async move {
@@ -48,7 +32,9 @@ async fn backend() -> Server {
         if method == Method::GET || listens {
             let event = Bytes::from_static(b"data: {\"jsonrpc\":\"2.0\",\"method\":\"x\"}\n\n");
             let answer = Response::builder().header("content-type", "text/event-stream");
-            return answer.body(Body::new(Standing(Some(event)))).unwrap();
+            // One event, and no end.
+            let events = stream::iter([Ok::<_, Infallible>(event)]).chain(stream::pending());
+            return answer.body(Body::from_stream(events)).unwrap();
         }
         sleep(CALL_TIME).await;
         let answer = Response::builder().header("content-type", "application/json");
@@ -74,12 +60,7 @@ impl Running {
     async fn start_with(limits: &str, set: impl FnOnce(Proxy) -> Proxy) -> Self {
         let (idp, backend) = (IdentityProvider::start().await, backend().await);
         let files = tempfile::tempdir().unwrap();
-        let key = bonafide_vault::MasterKey::generate().unwrap().to_base64();
-        let key_file = files.path().join("vault.key");
-        fs::write(&key_file, secrecy::ExposeSecret::expose_secret(&key)).unwrap();
-        #[cfg(unix)]
-        fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600))
-            .unwrap();
+        common::write_key(files.path());
         let text = format!(
             r#"listen = "127.0.0.1:0"
 public_url = "http://127.0.0.1:1"
@@ -107,9 +88,8 @@ tenants = ["notes", "keyed"]
         );
         let file = files.path().join("bonafide.toml");
         let config = Config::parse(&text, &file, &Environment::of_process()).unwrap();
-        let listener = TcpListener::bind(config.listen).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let proxy = set(Proxy::new(config, listener).await.unwrap());
+        let (proxy, address) = common::proxy(config).await;
+        let proxy = set(proxy);
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(proxy.serve(async move {
             let _ = stopped.await;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 /// Ends the process by its id, whatever happens.
 struct Ended(Child);
@@ -28,6 +28,27 @@ fn run(arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A proxy that serves.
+struct Serving {
+    process: Ended,
+    address: String,
+    /// Open as long as it serves.
+    _log: BufReader<ChildStderr>,
+}
+
+impl Serving {
+    fn start(file: &str) -> Self {
+        let process = mcp_proxy(&["serve", "--config", file]).stderr(Stdio::piped()).spawn();
+        let mut process = Ended(process.unwrap());
+        let mut log = BufReader::new(process.0.stderr.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ");
+        let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
+        Self { process, address, _log: log }
+    }
 }
 
 /// A configuration that is in order, with its key file beside it.
@@ -293,12 +314,8 @@ fn serve_answers_at_once_though_issuer_and_backend_are_away() {
     let directory = tempfile::tempdir().unwrap();
     let gone = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let file = configuration(directory.path(), &format!("http://{gone}"));
-    let mut proxy =
-        Ended(mcp_proxy(&["serve", "--config", &file]).stderr(Stdio::piped()).spawn().unwrap());
-    let mut log = BufReader::new(proxy.0.stderr.take().unwrap());
-    let mut line = String::new();
-    log.read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}"));
+    let proxy = Serving::start(&file);
+    let address = &*proxy.address;
     assert!(get(address, "/healthz").starts_with("HTTP/1.1 200 "));
     let ready = get(address, "/readyz");
     assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("no keys of"), "{ready}");
@@ -317,11 +334,8 @@ fn connections_that_say_nothing_are_closed() {
     use std::io::Write as _;
     let directory = tempfile::tempdir().unwrap();
     let file = configuration(directory.path(), "https://idp.example.com");
-    let mut proxy =
-        Ended(mcp_proxy(&["serve", "--config", &file]).stderr(Stdio::piped()).spawn().unwrap());
-    let mut line = String::new();
-    BufReader::new(proxy.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}"));
+    let proxy = Serving::start(&file);
+    let address = &*proxy.address;
     let starts = [&b""[..], b"PRI * HTTP/2.0\r\n", b"POST /x HTTP/1.1\r\n"];
     let streams = starts.map(|start| {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
@@ -343,19 +357,15 @@ fn connections_that_say_nothing_are_closed() {
 fn a_proxy_that_is_terminated_ends_well_and_soon() {
     let directory = tempfile::tempdir().unwrap();
     let file = configuration(directory.path(), "https://idp.example.com");
-    let mut proxy =
-        Ended(mcp_proxy(&["serve", "--config", &file]).stderr(Stdio::piped()).spawn().unwrap());
-    let mut log = BufReader::new(proxy.0.stderr.take().unwrap());
-    let mut line = String::new();
-    log.read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}"));
+    let mut proxy = Serving::start(&file);
+    let address = &*proxy.address;
     let mut silent = std::net::TcpStream::connect(address).unwrap();
     // Whoever is answered was accepted after the silent one, by a proxy that listens to signals.
     assert!(get(address, "/healthz").starts_with("HTTP/1.1 200 "));
     let started = std::time::Instant::now();
-    let id = proxy.0.id().to_string();
+    let id = proxy.process.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    assert!(proxy.0.wait().unwrap().success());
+    assert!(proxy.process.0.wait().unwrap().success());
     // Open requests would have 10 s.
     assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!(silent.read(&mut [0]).unwrap(), 0);

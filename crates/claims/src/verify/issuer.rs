@@ -135,20 +135,23 @@ impl TrustedIssuer {
     #[must_use]
     pub fn authorization_servers(&self) -> Vec<Issuer> {
         let rules = &self.profile.rules;
+        if rules.shared_secret {
+            return Vec::new();
+        }
         let name = self.issuer.as_str();
-        let names: Vec<String> = match &rules.issuer {
-            _ if rules.shared_secret => Vec::new(),
-            IssuerRule::EntraDirectories(allowed) => allowed
-                .iter()
-                .map(|directory| name.replace(DIRECTORY, directory.as_str()))
-                .collect(),
-            IssuerRule::Also(others) => {
-                let mut names = std::iter::once(name).chain(others.iter().copied());
-                names.find(|name| is_url(name)).map(str::to_owned).into_iter().collect()
+        let server = |name: &str| name.parse().ok().filter(|_| is_url(name));
+        match &rules.issuer {
+            IssuerRule::EntraDirectories(allowed) => {
+                let names = allowed.iter().map(|it| name.replace(DIRECTORY, it.as_str()));
+                names.filter_map(|name| server(&name)).collect()
             }
-            IssuerRule::Exact | IssuerRule::Entra => vec![name.to_owned()],
-        };
-        names.iter().filter(|name| is_url(name)).filter_map(|name| name.parse().ok()).collect()
+            // One issuer, whichever of its spellings is configured.
+            IssuerRule::Also(others) => {
+                let names = std::iter::once(name).chain(others.iter().copied());
+                names.filter_map(server).take(1).collect()
+            }
+            IssuerRule::Exact | IssuerRule::Entra => server(name).into_iter().collect(),
+        }
     }
 
     /// The audiences, one of which a token must be for.

@@ -4,9 +4,10 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::Question;
+use crate::json;
 use crate::message::{Kind, Message};
 use crate::refusal::json_response;
-use crate::{GatewayBody, Tenant, json as text_of};
+use crate::{GatewayBody, Tenant};
 
 /// The revisions with `initialize`, the latest first.
 const WITH_INITIALIZE: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
@@ -65,9 +66,9 @@ fn result(message: &Message<'_>, body: &str, tenant: &Tenant, text: &str) -> Opt
 
 /// The revision that the client asks for, if it is one of them, or the latest.
 fn revision(body: &str) -> &'static str {
-    let params = text_of::member(body, "params").ok().flatten();
-    let asked = params.and_then(|params| text_of::member(params, "protocolVersion").ok()?);
-    let asked = asked.and_then(text_of::string);
+    let params = json::member(body, "params").ok().flatten();
+    let asked = params.and_then(|params| json::member(params, "protocolVersion").ok()?);
+    let asked = asked.and_then(json::string);
     let [latest, ..] = WITH_INITIALIZE;
     WITH_INITIALIZE.into_iter().find(|known| asked.as_deref() == Some(*known)).unwrap_or(latest)
 }

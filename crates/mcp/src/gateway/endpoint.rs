@@ -131,10 +131,10 @@ impl Shared {
             (authorized.body.clone(), authorized.outcome(), authorized.waits);
         let id = message.as_ref().and_then(|message| message.id.as_ref());
         let session = self.open_session(&permit, &mut parts.headers, message.as_ref())?;
-        session.answer(message.as_ref())?;
+        session.answer_here(message.as_ref())?;
         let url = session.url || message.as_ref().is_some_and(Message::declares_url);
         let rendered = self.render(&permit, tenant, id).await?;
-        session.last(&rendered, id)?;
+        session.ends_with(&rendered, id)?;
         if Self::has_to_wait(&rendered, retry.as_ref())
             && let (Some(message), Some(retry)) = (&message, retry)
         {

@@ -29,8 +29,7 @@ pub(super) struct Opened {
 const OWN: &str = "";
 
 impl Shared {
-    /// Replaces the client's session id by the backend's, and says whether the client of this session can send its
-    /// user to a page. An id that was given to somebody else, or for another tenant, is answered like one that has
+    /// Replaces the client's session id by the backend's, and says what kind of session it is. An id that was given to somebody else, or for another tenant, is answered like one that has
     /// ended: 404, so that the client starts a session of its own.
     pub(super) fn open_session(
         &self,
@@ -89,8 +88,8 @@ impl Shared {
 }
 
 impl Opened {
-    /// What needs no answer, or has none, in a session that only we know of.
-    pub(super) fn answer(self, message: Option<&Message<'_>>) -> Result<(), Refused> {
+    /// In a session that no backend knows of, a notification is taken, and a stream refused. Requests go on.
+    pub(super) fn answer_here(self, message: Option<&Message<'_>>) -> Result<(), Refused> {
         let response = match message {
             _ if !self.own => return Ok(()),
             Some(message) if message.kind == Kind::Request => return Ok(()),
@@ -105,7 +104,7 @@ impl Opened {
     }
 
     /// It is over when the credential is there, so that the client begins one with the backend.
-    pub(super) fn last(self, rendered: &Rendered, id: Option<&Value>) -> Result<(), Refused> {
+    pub(super) fn ends_with(self, rendered: &Rendered, id: Option<&Value>) -> Result<(), Refused> {
         if self.own && rendered.headers.is_ok() { Err(no_session(id)) } else { Ok(()) }
     }
 }
