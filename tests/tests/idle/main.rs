@@ -30,7 +30,7 @@ const PER_STREAM: usize = 22 * 1024;
 const PER_STREAM_OF_FEW: usize = 28 * 1024;
 
 /// How often all of them come and go.
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 9;
 
 fn main() {
     // The gateway is this program again.
