@@ -1,6 +1,7 @@
 //! Calls, one by one and at once.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use bonafide_mcp::Limits;
 use bonafide_tests::{CANARY, World, call};
@@ -8,9 +9,18 @@ use futures_util::future::join_all;
 use http::Version;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
 
-use crate::authority::trusted;
+use crate::authority::{Versions, trusted};
 use crate::backend::{Backend, MEETING, NAME};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// The type of a TLS record: RFC 8446, section 5.1.
+const HANDSHAKE: u8 = 22;
 
 pub(crate) async fn best_version() {
     let offers: [(&[&str], Version); 4] = [
@@ -49,6 +59,39 @@ pub(crate) async fn best_version() {
         let mut values = seen.headers.values().map(|value| value.to_str().unwrap());
         assert!(!values.any(|value| value.contains(head)), "{:?}", seen.headers);
     }
+}
+
+pub(crate) async fn versions_of_tls() {
+    const VERSIONS: [Versions; 2] = [&[&TLS12], &[&TLS13]];
+    for versions in VERSIONS {
+        let backend = Backend::start(trusted().server_of(NAME, versions), &["h2"]).await;
+        let world = World::start(&[("t", backend.url())], Limits::default()).await;
+        let alice = world.user("alice", &["t"]);
+        world.store(&alice, "t", CANARY).await;
+        let response = world.call("t", &alice, "whoami").send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{versions:?}");
+    }
+}
+
+/// Somebody who takes connections and says nothing.
+pub(crate) async fn no_handshake() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("https://{NAME}:{}/mcp", listener.local_addr().unwrap().port());
+    let limits = Limits::default().with_answer_time(Duration::from_millis(300));
+    let world = World::start(&[("t", url)], limits).await;
+    let alice = world.user("alice", &["t"]);
+    world.store(&alice, "t", CANARY).await;
+    let call = tokio::spawn(world.call("t", &alice, "whoami").send());
+    let (mut stream, _) = timeout(SOON, listener.accept()).await.unwrap().unwrap();
+    let response = timeout(SOON, call).await.unwrap().unwrap().unwrap();
+    assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    let error: Value = response.json().await.unwrap();
+    assert_eq!((&error["id"], &error["error"]["code"]), (&7.into(), &504.into()), "{error}");
+    // Nothing but what opens the handshake has been sent, and nobody waits any more.
+    let mut sent = Vec::new();
+    timeout(SOON, stream.read_to_end(&mut sent)).await.unwrap().unwrap();
+    assert_eq!(sent.first(), Some(&HANDSHAKE));
+    assert!(!sent.windows(CANARY.len()).any(|sent| sent == CANARY.as_bytes()));
 }
 
 pub(crate) async fn shared_connection() {

@@ -45,6 +45,8 @@ fn run(file: &Path) {
     fs::write(file, authority::trusted().pem()).unwrap();
     let trials = vec![
         trial("a_call_goes_through_in_the_best_version", calls::best_version),
+        trial("a_call_goes_through_in_either_version_of_tls", calls::versions_of_tls),
+        trial("a_backend_that_does_not_shake_hands_is_given_up", calls::no_handshake),
         trial("calls_share_a_connection_and_nothing_else", calls::shared_connection),
         trial("each_event_arrives_before_the_next_is_sent", streams::one_by_one),
         trial("a_client_that_leaves_a_stream_ends_it_at_the_backend", streams::left),
