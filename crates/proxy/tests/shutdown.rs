@@ -9,34 +9,38 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{Method, Response};
+use axum::http::{Method, Request, Response};
 use axum::routing::any;
 use bonafide_proxy::{Config, Environment, Proxy};
 use bonafide_testkit::{IdentityProvider, Server};
 use futures_util::{StreamExt as _, stream};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// How long a call takes at the backend.
+/// How long a call takes at the backend, and how long one of `slow`.
 const CALL_TIME: Duration = Duration::from_secs(3);
+const SLOW_TIME: Duration = Duration::from_secs(60);
 /// Long before a drain time that nobody set.
 const SOON: Duration = Duration::from_secs(6);
 
 /// Streams that stand, and calls that take their time.
 async fn backend() -> Server {
     let answer = |method: Method, body: Bytes| async move {
-        let listens = String::from_utf8_lossy(&body).contains("subscriptions/listen");
-        if method == Method::GET || listens {
+        let body = String::from_utf8_lossy(&body);
+        if method == Method::GET || body.contains("subscriptions/listen") {
             let event = Bytes::from_static(b"data: {\"jsonrpc\":\"2.0\",\"method\":\"x\"}\n\n");
             let answer = Response::builder().header("content-type", "text/event-stream");
             // One event, and no end.
             let events = stream::iter([Ok::<_, Infallible>(event)]).chain(stream::pending());
             return answer.body(Body::from_stream(events)).unwrap();
         }
-        sleep(CALL_TIME).await;
+        sleep(if body.contains("slow") { SLOW_TIME } else { CALL_TIME }).await;
         let answer = Response::builder().header("content-type", "application/json");
         answer.body(Body::from(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#)).unwrap()
     };
@@ -195,12 +199,46 @@ async fn a_call_that_takes_longer_than_the_drain_time_is_broken_off() {
             of_program,
         ),
     ] {
-        let stream = proxy.send("POST", CALL).await;
-        sleep(CALL_TIME / 4).await;
+        let stream = proxy.send("POST", &CALL.replace("\"x\"", "\"slow\"")).await;
+        sleep(Duration::from_millis(500)).await;
         let took = proxy.end().await;
-        assert!(drain <= took && took < CALL_TIME * 2 / 3, "{took:?}");
+        assert!(drain <= took && took < SOON, "{took:?}");
         assert_eq!(rest(stream).await, "");
     }
+}
+
+/// By HTTP/2, without TLS: as many requests as there are on one connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_of_many_requests_ends_with_the_last_of_them() {
+    let proxy = Running::start().await;
+    let stream = TokioIo::new(TcpStream::connect(proxy.address).await.unwrap());
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut send = |method: &str, body: &'static str| {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}/notes/mcp", proxy.address))
+            .header("authorization", format!("Bearer {}", proxy.token))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream");
+        sender.send_request(request.body(Full::<Bytes>::from(body)).unwrap())
+    };
+    let mut streams = [send("GET", "").await.unwrap(), send("POST", LISTEN).await.unwrap()];
+    for stream in &mut streams {
+        let event = timeout(SOON, stream.frame()).await.unwrap().unwrap().unwrap();
+        assert!(event.into_data().unwrap().starts_with(b"data: "));
+    }
+    let call = tokio::spawn(send("POST", CALL));
+    sleep(CALL_TIME / 4).await;
+    let took = proxy.end().await;
+    assert!(CALL_TIME / 2 < took && took < SOON, "{took:?}");
+    for stream in streams {
+        // Whole: END_STREAM, where one that is broken off has an error (RFC 9113, section 8.1).
+        assert_eq!(stream.collect().await.unwrap().to_bytes(), "");
+    }
+    let answer = call.await.unwrap().unwrap().collect().await.unwrap().to_bytes();
+    assert!(answer.ends_with(br#""result":{}}"#), "{answer:?}");
+    timeout(SOON, connection).await.unwrap().unwrap().unwrap();
 }
 
 /// A call of revision 2026-07-28 to the tenant that needs a credential.
