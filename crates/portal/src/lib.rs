@@ -50,8 +50,9 @@
 //!
 //! A variable that is set has `updated_at`, in seconds since 1970; one that is not secret has its `value`. `PUT` takes
 //! `{"value": "…"}` and answers 204, `DELETE` answers 204. Refusals are problem details (RFC 9457): 400 a value that breaks a
-//! rule of its declaration, 403 a tenant that the caller may not use, 404 no such tenant or variable, 413 more than 64 KiB,
-//! 415 another content type, 503 no vault.
+//! rule of its declaration, 401 no valid token, 403 a tenant that the caller may not use, 404 no such tenant or variable, 408 a
+//! body that does not arrive, 413 more than 64 KiB, 415 another content type, 422 JSON of another shape, 429 too many tries, 502
+//! a backend that can't say whether it takes the value, 503 no vault.
 //!
 //! `/api/openapi.json` describes it for programs. `POST /api/tenants/{tenant}/variables/{name}/links` answers 201 with the
 //! `url` of a page where the caller, signed in, sets that variable: once, and within 15 minutes. The link is for the

@@ -46,25 +46,25 @@ pub enum StartError {
     #[error("the issuers can't be used together")]
     Issuers(#[source] bonafide_claims::BuildError),
     /// The SQLite file can't be opened.
-    #[error("the vault can't be opened")]
+    #[error("`vault.store` can't be opened")]
     Vault(#[source] bonafide_sqlite::OpenError),
     /// A PostgreSQL database can't be used as the configuration says.
     #[error("the database can't be used")]
     Postgres(#[source] bonafide_postgres::BuildError),
     /// The SQLite file of the policy can't be opened.
-    #[error("the database of the policy can't be opened")]
+    #[error("`policy.store` can't be opened")]
     PolicyStore(#[source] bonafide_sqlite::OpenError),
     /// The rules in the database can't be used, and there is no policy before.
     #[error("the policy can't be used")]
     Policy(#[source] bonafide_policy::ReloadError),
     /// The SQLite file of the audit can't be opened.
-    #[error("the database of the audit can't be opened")]
+    #[error("`audit.sink` can't be opened")]
     AuditStore(#[source] bonafide_sqlite::OpenError),
     /// Decisions can't be written down.
-    #[error("the audit can't be started")]
+    #[error("`audit.sink` can't be used")]
     Audit(#[source] bonafide_policy::AuditError),
     /// The store in OpenBao can't be set up.
-    #[error("the vault can't be opened")]
+    #[error("`vault.store` can't be opened")]
     OpenBao(#[source] bonafide_openbao::BuildError),
     /// Users can't sign in to the portal.
     #[error("users can't sign in to the portal")]

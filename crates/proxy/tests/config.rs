@@ -681,6 +681,18 @@ fn a_database_that_is_reached_in_the_clear_is_a_warning() {
 }
 
 #[test]
+fn a_variable_that_no_header_uses_is_a_warning() {
+    for header in ["Bearer $GITHUB_TOKEN", "Bearer"] {
+        let config = GOOD.replace("Bearer ${GITHUB_TOKEN}", header);
+        let warnings = Files::new().parse(&config).unwrap().warnings();
+        let begin = "`tenants.github.variables.GITHUB_TOKEN`: no header uses it";
+        assert!(warnings.iter().any(|warning| warning.starts_with(begin)), "{warnings:?}");
+    }
+    let warnings = Files::new().parse(GOOD).unwrap().warnings();
+    assert!(warnings.is_empty(), "{warnings:?}");
+}
+
+#[test]
 fn limits_are_those_of_the_file_and_the_defaults_for_the_rest() {
     let files = Files::new();
     let limits = "[limits]\nanswer_time = \"2m\"\npause_time = \"90s\"\nrequest_body = 1048576\n\

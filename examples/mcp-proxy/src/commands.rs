@@ -18,8 +18,10 @@ pub(crate) async fn serve(file: PathBuf) -> Result<ExitCode> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("`{}` can't be listened on", config.listen))?;
-    eprintln!("listening on {}", listener.local_addr()?);
+    let address = listener.local_addr()?;
     let proxy = Proxy::new(config, listener).await?.with_reload(file);
+    // Not before it will answer: scripts wait for this line.
+    eprintln!("listening on {address}");
     proxy.serve(ended()).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -105,4 +107,18 @@ pub(crate) async fn ended() {
         }
     }
     let _ = ctrl_c().await;
+}
+
+/// The terminal is closed. To a proxy that serves it says that its file has changed.
+pub(crate) async fn hung_up() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut hung_up) = signal(SignalKind::hangup())
+            && hung_up.recv().await.is_some()
+        {
+            return;
+        }
+    }
+    std::future::pending().await
 }

@@ -5,11 +5,13 @@ mod demo;
 mod policy;
 mod vault;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
+use tracing_subscriber::EnvFilter;
 
 /// Keeps the memory of streams that come and go in one piece, where glibc's own takes a fifth more.
 #[global_allocator]
@@ -42,7 +44,7 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
-    /// Check a configuration and say all that is wrong with it
+    /// Check a configuration and say all that is wrong with it. Opens no store and asks no other server
     Check {
         /// The configuration file
         #[arg(long)]
@@ -104,7 +106,15 @@ async fn main() -> ExitCode {
 }
 
 fn log_to_stderr(default: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(wanted) if !wanted.is_empty() => EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
+            eprintln!("`RUST_LOG` is not understood, so `{default}` is logged: {error}");
+            EnvFilter::new(default)
+        }),
+        _ => EnvFilter::new(default),
+    };
+    // Colours are for who watches: in a file they stand between the words.
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    log.with_writer(std::io::stderr).init();
 }

@@ -43,9 +43,9 @@ impl Serving {
         let process = mcp_proxy(&["serve", "--config", file]).stderr(Stdio::piped()).spawn();
         let mut process = Ended(process.unwrap());
         let mut log = BufReader::new(process.0.stderr.take().unwrap());
-        let mut line = String::new();
-        log.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ");
+        let line = log.by_ref().lines().map(Result::unwrap).find(|line| !line.contains("WARN"));
+        let line = line.unwrap_or_default();
+        let address = line.strip_prefix("listening on ");
         let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
         Self { process, address, _log: log }
     }
@@ -349,6 +349,46 @@ fn connections_that_say_nothing_are_closed() {
         let end = stream.read_to_end(&mut rest);
         let reset = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionReset;
         assert!(end.as_ref().map_or_else(reset, |_| true), "{start:?} is still open: {end:?}");
+    }
+}
+
+#[test]
+fn serve_says_that_it_listens_when_it_does_and_logs_without_colours() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = configuration(directory.path(), "https://idp.example.com");
+    let config = fs::read_to_string(&file).unwrap();
+    // No header uses the variable: a warning.
+    let more = "[tenants.github.variables.TOKEN]\ntitle = \"Token\"\n";
+    fs::write(&file, config.replace("sqlite:", "sqlite:nowhere/") + more).unwrap();
+    let output =
+        mcp_proxy(&["serve", "--config", &file]).env("RUST_LOG", "a=b=c").output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.starts_with("`RUST_LOG` is not understood, so `info` is logged"), "{said}");
+    assert!(said.contains("WARN") && said.contains("`tenants.github.variables.TOKEN`"), "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(
+        last.starts_with("`vault.store` can't be opened: ") && last.contains("nowhere"),
+        "{said}"
+    );
+    assert!(!said.contains("listening") && !said.contains('\u{1b}'), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_demonstration_ends_with_its_terminal() {
+    let mut demo = Ended(mcp_proxy(&[]).stdout(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    // Printed when it waits to be tried.
+    assert!(lines.any(|line| line.trim().starts_with("curl ")));
+    std::thread::spawn(move || lines.for_each(drop));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let id = demo.0.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(15);
+    while demo.0.try_wait().unwrap().is_none() {
+        assert!(std::time::Instant::now() < end, "it goes on without a terminal");
+        std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
 

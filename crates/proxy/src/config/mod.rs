@@ -266,6 +266,15 @@ impl Config {
                 tenant.id().as_str()
             )
         });
+        let unused = self.directory.tenants().flat_map(|tenant| {
+            tenant.templates().unused_variables().map(|variable| {
+                let (tenant, name) = (tenant.id().as_str(), variable.name());
+                format!(
+                    "`tenants.{tenant}.variables.{name}`: no header uses it, so that users are asked for what is sent nowhere: \
+                     write `${{{name}}}` in a header, or remove it"
+                )
+            })
+        });
         let scoped = self.directory.tenants().find(|tenant| tenant.scopes().is_some());
         let hop_without_scopes = self.trusted_hop.as_ref().zip(scoped).map(|(_, tenant)| {
             format!(
@@ -290,6 +299,12 @@ impl Config {
         ];
         let databases = stores.into_iter();
         let databases = databases.filter_map(|(key, address)| postgres::warning(key, address?));
-        in_the_clear.chain(unsealed).chain(hop).chain(hop_without_scopes).chain(databases).collect()
+        in_the_clear
+            .chain(unused)
+            .chain(unsealed)
+            .chain(hop)
+            .chain(hop_without_scopes)
+            .chain(databases)
+            .collect()
     }
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::commands::{ended, hung_up};
 use story::Story;
 use world::World;
 
@@ -22,7 +23,10 @@ pub(crate) async fn run(once: bool) -> Result<ExitCode> {
     println!("\nEvery step was as it should be.");
     if !once {
         world.invite();
-        crate::commands::ended().await;
+        tokio::select! {
+            () = ended() => {}
+            () = hung_up() => {}
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
