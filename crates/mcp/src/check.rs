@@ -56,7 +56,7 @@ pub enum CheckError {
 }
 
 impl CredentialCheck {
-    /// With connections of its own.
+    /// Backends without TLS are asked over the connections that the gateway keeps to them, others over its own.
     ///
     /// # Errors
     ///

@@ -40,9 +40,10 @@ struct Inner {
 
 /// What is only there without TLS.
 #[derive(Debug)]
-struct Plain {
-    host: HeaderValue,
-    pool: Arc<Pool>,
+pub(crate) struct Plain {
+    /// What `Host` says. Over TLS the connection may turn out to be HTTP/2, which has `:authority` instead.
+    pub(crate) host: HeaderValue,
+    pub(crate) pool: Arc<Pool>,
 }
 
 /// What can't be made a tenant.
@@ -220,14 +221,8 @@ impl Tenant {
         &self.inner.target
     }
 
-    /// What `Host` says, where it is sent: over TLS the connection may turn out to be HTTP/2, which has `:authority` instead.
-    pub(crate) fn host(&self) -> Option<&HeaderValue> {
-        self.inner.plain.as_ref().map(|plain| &plain.host)
-    }
-
-    /// The connections without TLS.
-    pub(crate) fn pool(&self) -> Option<&Arc<Pool>> {
-        self.inner.plain.as_ref().map(|plain| &plain.pool)
+    pub(crate) fn plain(&self) -> Option<&Plain> {
+        self.inner.plain.as_ref()
     }
 
     /// The headers that no client may set on its way to this backend.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -19,6 +19,7 @@ use super::in_time::InTime;
 use super::plain::{Connection, SendError};
 use super::pool::Pool;
 use super::source::Source;
+use crate::tenant::Plain;
 use crate::{Limits, Tenant};
 
 /// Connections to all backends. Follows no redirect and reads no proxy variable, so that a secret goes to the
@@ -103,8 +104,10 @@ impl Backends {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.headers_mut() = headers;
-        if let Some(pool) = tenant.pool() {
+        if let Some(Plain { host, pool }) = tenant.plain() {
             *request.uri_mut() = tenant.target().clone();
+            // Where the version is known only once there is a connection, hyper's client says it.
+            request.headers_mut().insert(header::HOST, host.clone());
             return self.call_plain(tenant, pool, request, limit).await;
         }
         *request.uri_mut() = tenant.uri().clone();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bonafide_headers::Templates;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, header};
+use http::{HeaderMap, Method, Response};
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -43,9 +43,7 @@ impl World {
     }
 
     async fn call(&self) -> Answer {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, self.tenant.host().unwrap().clone());
-        let body = Bytes::from_static(b"hello");
+        let (headers, body) = (HeaderMap::new(), Bytes::from_static(b"hello"));
         self.backends.call(&self.tenant, Method::POST, headers, body, self.answer_time).await
     }
 
@@ -155,7 +153,7 @@ async fn one_that_the_backend_has_closed_is_replaced() {
 async fn one_whose_end_went_unnoticed_is_replaced() {
     let world = World::new(TIME).await;
     let socket = world.open().await;
-    let kept = world.tenant.pool().unwrap().take().unwrap();
+    let kept = world.tenant.plain().unwrap().pool.take().unwrap();
     drop(socket);
     sleep(Duration::from_millis(10)).await;
     kept.release();
@@ -309,7 +307,7 @@ async fn a_broken_answer_is_an_error_and_no_connection_is_kept() {
 async fn one_that_nobody_uses_is_closed_in_the_second_round() {
     let world = World::new(TIME).await;
     let mut socket = world.open().await;
-    let pool = world.tenant.pool().unwrap();
+    let pool = &world.tenant.plain().unwrap().pool;
     pool.round();
     // Used again, it begins anew.
     tokio::join!(world.read(), serve(&mut socket, TEN));

@@ -152,10 +152,6 @@ impl Shared {
             Some(_) => describe_content(&mut headers),
             None => remove_standard_headers(&mut headers),
         }
-        // Made once: the client would put it together for each request.
-        if let Some(host) = tenant.host() {
-            headers.insert(header::HOST, host.clone());
-        }
         // A template makes one value.
         for (name, value) in rendered {
             if let Some(name) = name {

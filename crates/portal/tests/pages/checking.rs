@@ -27,7 +27,10 @@ async fn backend(modern_only: bool) -> (Server, Asked) {
         asked.lock().unwrap().push((method, name.clone()));
         let known =
             headers.get("authorization").is_some_and(|it| *it == *format!("Bearer {CANARY}"));
+        // RFC 9112, section 3.2: a server refuses a request without.
+        let addressed = headers.get_all("host").iter().count() == 1;
         let status = match (&*name, modern_only, known) {
+            _ if !addressed => StatusCode::BAD_REQUEST,
             ("initialize", true, _) => StatusCode::BAD_REQUEST,
             (_, _, false) => StatusCode::UNAUTHORIZED,
             _ => StatusCode::OK,
