@@ -3,6 +3,8 @@
 use bonafide_tower::IdentityHeaders;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::answer::{MediaType, media_type};
+
 /// Belongs to one connection (RFC 9110, section 7.6.1), or to the way the message was framed.
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
@@ -66,6 +68,9 @@ fn is_for_our_origin(name: &str) -> bool {
     ) || name.starts_with("access-control-")
 }
 
+/// Shows a page without its scripts, forms and pictures, and as of no origin (Content Security Policy Level 3).
+const HARMLESS: &str = "default-src 'none'; sandbox";
+
 /// The client's headers without those that are hop-by-hop, ours, or could forge what a template or another proxy
 /// would say. What is left may go to the backend, and rendered headers may be added.
 pub(crate) fn request_headers<'a>(
@@ -103,6 +108,10 @@ pub(crate) fn response_headers(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if media_type(headers) == MediaType::Other {
+        // An error page, for one. A browser that a host in front signs in would run it as ours.
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(HARMLESS));
+    }
     let cached = headers.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok());
     if !cached.is_some_and(|value| {
         ["no-store", "no-cache", "private"].iter().any(|word| value.contains(word))
@@ -219,5 +228,22 @@ mod tests {
             ["cache-control", "content-type", "mcp-session-id", "x-content-type-options"]
         );
         assert_eq!(answered[header::CACHE_CONTROL], "no-store");
+    }
+
+    #[test]
+    fn a_page_of_a_backend_does_nothing_in_our_name() {
+        for (media_type, harmless) in [
+            ("text/html", true),
+            ("image/svg+xml", true),
+            ("", true),
+            ("application/json; charset=utf-8", false),
+            ("text/event-stream", false),
+        ] {
+            let mut answered = headers(&[("content-type", media_type)]);
+            answered.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("img-src *"));
+            response_headers(&mut answered);
+            let policy = &answered[header::CONTENT_SECURITY_POLICY];
+            assert_eq!(policy == HARMLESS, harmless, "{media_type}: {policy:?}");
+        }
     }
 }
