@@ -113,3 +113,30 @@ async fn what_a_template_makes_of_a_credential_is_masked_too_and_an_open_value_i
     let stars = "*".repeat(28);
     assert_eq!(told, format!("no: {stars}, Basic {stars}, ***********, user-name, alice-the-user"));
 }
+
+#[tokio::test]
+async fn a_secret_of_the_environment_is_masked_by_itself() {
+    let body = "no: token=canary-env, canary-env; svc:canary-pass, canary-pass";
+    let answer = format!(
+        "HTTP/1.1 403 No\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let backend = RawBackend::start(answer.leak(), false).await;
+    let world = World::start(&[("t", backend.url())], Limits::default()).await;
+    let alice = world.user("alice", &["t"]);
+    let templates = Templates::builder()
+        .with_env("SHARED", "canary-env".into())
+        .with_env("PASS", "canary-pass".into())
+        .with_header("Authorization", "Token token=${env.SHARED}")
+        .with_header("X-Upstream", r#"Basic ${basic("svc", env.PASS)}"#)
+        .build()
+        .unwrap();
+    let url = backend.url().parse().unwrap();
+    let tenant = Tenant::new("t".parse().unwrap(), url, templates).unwrap();
+    let policy = world.directory.load().policy().clone();
+    world.directory.replace(Directory::new([tenant], policy));
+    let told = world.call("t", &alice, "whoami").send().await.unwrap().text().await.unwrap();
+    assert!(backend.seen().contains("token=canary-env"), "{}", backend.seen());
+    assert!(!told.contains("canary"), "{told}");
+    assert!(told.starts_with("no: ") && told.contains("; svc:"), "{told}");
+}

@@ -174,7 +174,8 @@ impl Shared {
     }
 }
 
-/// What a backend must not send back in an error: the user's secrets, and the headers that have secrets in them.
+/// What a backend must not send back in an error: the user's secrets, those of the templates, and the headers that have secrets
+/// in them.
 /// `Basic` and `Bearer` are no secret, what stands behind them is (RFC 9110, section 11.4).
 pub(super) fn echo(tenant: &Tenant, secrets: &Secrets, headers: &HeaderMap) -> Echo {
     let variables = tenant.templates().variables().iter().enumerate();
@@ -186,7 +187,8 @@ pub(super) fn echo(tenant: &Tenant, secrets: &Secrets, headers: &HeaderMap) -> E
         Some(space) => value.get(space + 1..).unwrap_or_default(),
         None => value,
     });
-    Echo::new(stored.chain(sent.filter_map(|value| std::str::from_utf8(value).ok())))
+    let sent = sent.filter_map(|value| std::str::from_utf8(value).ok());
+    Echo::new(stored.chain(tenant.templates().shared_secrets()).chain(sent))
 }
 
 /// What the user, or failing that the administrator, can do about headers that can't be made.
