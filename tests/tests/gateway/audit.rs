@@ -65,6 +65,12 @@ async fn each_decision_is_written_down_with_user_tenant_tool_rules_and_request()
     // Nobody was decided about here.
     let anonymous = world.anonymous(Method::POST, "/github/mcp").json(&call("whoami"));
     assert_eq!(send(anonymous, "r-5").await, StatusCode::UNAUTHORIZED);
+    // What nobody knows could be anything, and a list of tasks be that of others.
+    for method in ["vendor/run", "tasks/list"] {
+        let message = json!({ "jsonrpc": "2.0", "id": 7, "method": method });
+        let unknown = world.request(Method::POST, "github", &alice).json(&message);
+        assert_eq!(send(unknown, "r-6").await, StatusCode::OK);
+    }
     assert!(audit.flush(SOON));
 
     let (none, allow) = (Value::Null, json!(["allow-github"]));
@@ -73,6 +79,8 @@ async fn each_decision_is_written_down_with_user_tenant_tool_rules_and_request()
         event("alice", "github", json!("delete_repo"), json!(["no-delete"]), json!("rule"), "r-2"),
         event("alice", "github", none.clone(), allow, none.clone(), "r-3"),
         event("alice", "jira", none, json!([]), json!("no_rule"), "r-4"),
+        event("alice", "github", json!("vendor/run"), json!([]), json!("no_rule"), "r-6"),
+        event("alice", "github", json!("tasks/list"), json!([]), json!("no_rule"), "r-6"),
     ];
     let mut found = lines(&path);
     for line in &mut found {

@@ -227,10 +227,21 @@ impl Shared {
             Some(message) => authorize(permit, message, &parts.headers, body),
             None => Ok(Authorized::default()),
         };
+        let authorized = authorized.and_then(|mut authorized| {
+            self.open_tasks(permit, tenant, message, parts, &mut authorized)?;
+            Ok(authorized)
+        });
         let decided =
             authorized.as_ref().map(|authorized| &*authorized.decided).unwrap_or_default();
-        if decided.is_empty() {
-            self.trail.permitted(permit, message.and_then(Message::tool), &parts.extensions);
+        match (&authorized, message) {
+            // Not for what it names, but for what it is.
+            (Err(refused), Some(message)) if refused.outcome == Outcome::Denied => {
+                self.trail.denied(&permit.refuse_tool(&message.method), &parts.extensions);
+            }
+            _ if decided.is_empty() => {
+                self.trail.permitted(permit, message.and_then(Message::tool), &parts.extensions);
+            }
+            _ => {}
         }
         for Decided { name, comparable } in decided {
             if *comparable {
@@ -239,9 +250,7 @@ impl Shared {
                 self.trail.denied(&permit.refuse_tool(name), &parts.extensions);
             }
         }
-        let mut authorized = authorized?;
-        self.open_tasks(permit, tenant, message, parts, &mut authorized)?;
-        Ok(authorized)
+        authorized
     }
 
     /// A place among the requests that the user has open.
