@@ -44,7 +44,9 @@ impl Backend {
 
     /// Serves to those whom the gateway vouches for, as the crate docs of `bonafide-mcp` say.
     fn serve(&mut self, world: &World, audience: &str, header: &str) {
-        let authenticator = Authenticator::of_gateway(&world.url(""), audience, header).unwrap();
+        // A URL is the same however it is written.
+        let [gateway, own] = [&world.url(""), audience].map(|url| url.replace("http:", "HTTP:"));
+        let authenticator = Authenticator::of_gateway(&gateway, &own, header).unwrap();
         let router =
             Router::new().route("/mcp", post(whoami)).layer(AuthenticateLayer::new(authenticator));
         self.server = Some(Server::start_on(self.listener.take().unwrap(), router));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bonafide_claims::{BuildError, IdError, TrustedIssuer, Verifier};
 use bonafide_jwks::{EndpointError, RemoteKeys};
 use http::header::{AUTHORIZATION, HeaderName, InvalidHeaderName};
+use url::Url;
 
 use super::Authenticator;
 
@@ -52,6 +53,7 @@ impl Authenticator {
     ///
     /// If one of them can't be what it is for.
     pub fn of_gateway(gateway: &str, own: &str, header: &str) -> Result<Self, GatewayError> {
+        let (gateway, own) = (normal(gateway), normal(own));
         let gateway = gateway.trim_end_matches('/');
         let header: HeaderName = header.parse().map_err(GatewayError::Header)?;
         let issuer = gateway.parse().map_err(GatewayError::Issuer)?;
@@ -66,6 +68,12 @@ impl Authenticator {
             header => Self::without_bearer().with_assertion(header, verifier),
         })
     }
+}
+
+/// As the gateway writes a URL, whatever its configuration looks like: WHATWG URL Standard, section 4.5. What is none is
+/// refused where it is used.
+fn normal(url: &str) -> String {
+    Url::parse(url).map_or_else(|_| url.to_owned(), Url::into)
 }
 
 #[cfg(test)]
