@@ -9,9 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use crate::backend::{Coding, Source, Undecodable};
+use crate::limits::after;
 use crate::quota::Place;
 use crate::rewrite::{EchoFilter, EventError, EventRewriter};
 use crate::waiting::Waiting;
@@ -155,7 +156,7 @@ impl GatewayBody {
         match Pin::new(body).poll_frame(cx) {
             Poll::Ready(frame) => {
                 if let Some(pause) = pause {
-                    pause.timer.as_mut().reset(Instant::now() + pause.limit);
+                    pause.timer.as_mut().reset(after(pause.limit));
                 }
                 Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)))
             }

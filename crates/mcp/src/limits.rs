@@ -6,7 +6,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::error::Elapsed;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+
+/// As good as never, where an hour more would be no time that there is.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// So long from now, however long that is.
+pub(crate) fn after(limit: Duration) -> Instant {
+    Instant::now() + limit.min(NEVER)
+}
 
 /// As [`timeout`], without a timer for what is ready at once: most bodies come with their heads.
 ///

@@ -8,8 +8,7 @@ use tokio::runtime::{Handle, Id};
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// As good as never, where an hour more would be no time that there is.
-const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+use crate::limits::after;
 
 /// When something has to have happened.
 ///
@@ -35,7 +34,7 @@ impl Deadline {
 
     /// So long from now.
     pub(super) fn set(&mut self, limit: Duration) {
-        let at = Instant::now() + limit.min(NEVER);
+        let at = after(limit);
         self.at = at;
         let runtime = runtime();
         let fits = |timer: &mut Timer| timer.sleep.deadline() <= at && timer.runtime == runtime;

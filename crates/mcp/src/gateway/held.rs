@@ -20,6 +20,7 @@ use super::metrics::Outcome;
 use crate::ask::Retry;
 use crate::backend::{MediaType, media_type};
 use crate::gather::{NotWhole, gather};
+use crate::limits::after;
 use crate::message::Message;
 use crate::quota::Seat;
 use crate::refusal::{code, error};
@@ -93,7 +94,7 @@ impl Held {
         let message =
             Message::parse(&retry.body).map_err(|refusal| invalid_message(None, &refusal))?;
         let id = message.id.as_ref();
-        let deadline = Instant::now() + shared.limits.credential_time;
+        let deadline = after(shared.limits.credential_time);
         while shared.render(&permit, &tenant, id).await?.still_lacks(&retry.asked)
             && Instant::now() < deadline
             && !shared.draining.load(Ordering::Acquire)
