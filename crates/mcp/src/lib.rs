@@ -195,7 +195,8 @@
 //! can't be asked, while something is missing that the user can enter: `initialize` and `server/discover`, with the link as
 //! `instructions`, `ping`, and `tools/list`, with one tool `connect_TENANT` whose description has the link. In revisions with
 //! sessions that is a session of the gateway's own, sealed as all are; it ends with 404 when the credential is there, so that
-//! the client begins one with the backend. In 2026-07-28 nobody may keep these answers.
+//! the client begins one with the backend. In 2026-07-28 nobody may keep these answers; a client that has begun so with a backend
+//! of older revisions only has to connect again once the credential is there.
 //!
 //! The URL of an elicitation ends in a token that only [`LinkSealer`] reads, so that the page can turn away everybody but
 //! the user whom it was made for. The page has to sign its visitors in: a link is no proof of who opens it. A user of a
