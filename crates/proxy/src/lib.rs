@@ -106,8 +106,8 @@
 //!
 //! The head of a request has at most 64 KiB. By HTTP/1.1 it has at most 100 headers, and 15 s to arrive (`limits.head_time`, or
 //! [`Proxy::with_head_time`]), from the end of the request before; a connection by HTTP/2 has to begin within that time, and
-//! is kept as long as its client answers to pings: let the TLS proxy in front limit those. 16 384 connections may be open (`limits.connections`, [`Proxy::with_connections`]). Bodies and
-//! backends are limited by [`bonafide_mcp::Limits`], which `limits` sets. At the end, standing streams end at once, as complete
+//! is kept as long as its client answers to pings: let the TLS proxy in front limit those. 16 384 connections may be open
+//! (`limits.connections`, [`Proxy::with_connections`]). Bodies and backends are limited by [`bonafide_mcp::Limits`], which `limits` sets. At the end, standing streams end at once, as complete
 //! answers, and requests that run have 10 s (`limits.drain_time`, [`Proxy::with_drain_time`]).
 
 mod audit;

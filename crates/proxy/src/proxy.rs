@@ -179,7 +179,8 @@ impl Proxy {
     }
 
     /// How long a client may take to send the head of a request by HTTP/1.1, counted from the end of the one before it on
-    /// the same connection, or to begin with HTTP/2. Default: what the configuration says, and 15 s if it says nothing. The body has [`bonafide_mcp::Limits::request_time`].
+    /// the same connection, or to begin with HTTP/2. Default: what the configuration says, and 15 s if it says nothing. The
+    /// body has [`bonafide_mcp::Limits::request_time`].
     #[must_use]
     pub fn with_head_time(mut self, time: Duration) -> Self {
         self.settings.head_time = time;

@@ -202,7 +202,7 @@ async fn a_call_that_takes_longer_than_the_drain_time_is_broken_off() {
         let stream = proxy.send("POST", &CALL.replace("\"x\"", "\"slow\"")).await;
         sleep(Duration::from_millis(500)).await;
         let took = proxy.end().await;
-        assert!(drain <= took && took < SOON, "{took:?}");
+        assert!(drain <= took && took < CALL_TIME * 2 / 3, "{took:?}");
         assert_eq!(rest(stream).await, "");
     }
 }

@@ -71,16 +71,22 @@ async fn each_decision_is_written_down_with_user_tenant_tool_rules_and_request()
         let unknown = world.request(Method::POST, "github", &alice).json(&message);
         assert_eq!(send(unknown, "r-6").await, StatusCode::OK);
     }
+    // What was decided stays decided, whatever is wrong besides.
+    let subscribes = json!({ "jsonrpc": "2.0", "id": 7, "method": "subscriptions/listen", "params": {
+        "notifications": { "resourceSubscriptions": ["notes://1"], "taskIds": 7 } } });
+    let subscribes = world.request(Method::POST, "github", &alice).json(&subscribes);
+    assert_eq!(send(subscribes, "r-7").await, StatusCode::BAD_REQUEST);
     assert!(audit.flush(SOON));
 
     let (none, allow) = (Value::Null, json!(["allow-github"]));
     let expected = [
         event("alice", "github", json!("whoami"), allow.clone(), none.clone(), "r-1"),
         event("alice", "github", json!("delete_repo"), json!(["no-delete"]), json!("rule"), "r-2"),
-        event("alice", "github", none.clone(), allow, none.clone(), "r-3"),
-        event("alice", "jira", none, json!([]), json!("no_rule"), "r-4"),
+        event("alice", "github", none.clone(), allow.clone(), none.clone(), "r-3"),
+        event("alice", "jira", none.clone(), json!([]), json!("no_rule"), "r-4"),
         event("alice", "github", json!("vendor/run"), json!([]), json!("no_rule"), "r-6"),
         event("alice", "github", json!("tasks/list"), json!([]), json!("no_rule"), "r-6"),
+        event("alice", "github", json!("resources/notes://1"), allow, none, "r-7"),
     ];
     let mut found = lines(&path);
     for line in &mut found {

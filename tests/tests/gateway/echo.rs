@@ -80,15 +80,28 @@ async fn a_header_that_holds_a_credential_does_not_go_on() {
     assert!(!headers.contains_key("mcp-session-id"));
 }
 
-#[tokio::test]
-async fn what_a_template_makes_of_a_credential_is_masked_too_and_an_open_value_is_not() {
-    let body = "no: dXNlci1uYW1lOmNhbmFyeS1wYXNz, Basic dXNlci1uYW1lOmNhbmFyeS1wYXNz, canary-pass, user-name, alice-the-user";
+/// A backend that refuses everything, in these words.
+async fn saying(words: &str) -> (RawBackend, World) {
+    let length = words.len();
     let answer = format!(
-        "HTTP/1.1 400 No\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
+        "HTTP/1.1 400 No\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\n{words}"
     );
     let backend = RawBackend::start(answer.leak(), false).await;
     let world = World::start(&[("t", backend.url())], Limits::default()).await;
+    (backend, world)
+}
+
+fn with_templates(world: &World, backend: &RawBackend, templates: Templates) {
+    let url = backend.url().parse().unwrap();
+    let tenant = Tenant::new("t".parse().unwrap(), url, templates).unwrap();
+    let policy = world.directory.load().policy().clone();
+    world.directory.replace(Directory::new([tenant], policy));
+}
+
+#[tokio::test]
+async fn what_a_template_makes_of_a_credential_is_masked_too_and_an_open_value_is_not() {
+    let body = "no: dXNlci1uYW1lOmNhbmFyeS1wYXNz, Basic dXNlci1uYW1lOmNhbmFyeS1wYXNz, canary-pass, user-name, alice-the-user";
+    let (backend, world) = saying(body).await;
     let alice = world.user("alice-the-user", &["t"]);
     let templates = Templates::builder()
         .with_variable(
@@ -99,10 +112,7 @@ async fn what_a_template_makes_of_a_credential_is_masked_too_and_an_open_value_i
         .with_header("X-User-Id", "${username}")
         .build()
         .unwrap();
-    let url = backend.url().parse().unwrap();
-    let tenant = Tenant::new("t".parse().unwrap(), url, templates).unwrap();
-    let policy = world.directory.load().policy().clone();
-    world.directory.replace(Directory::new([tenant], policy));
+    with_templates(&world, &backend, templates);
     world.store(&alice, "t", "canary-pass").await;
     let permit =
         world.directory.load().policy().permit(&alice.verified(), &"t".parse().unwrap()).unwrap();
@@ -117,12 +127,7 @@ async fn what_a_template_makes_of_a_credential_is_masked_too_and_an_open_value_i
 #[tokio::test]
 async fn a_secret_of_the_environment_is_masked_by_itself() {
     let body = "no: token=canary-env, canary-env; svc:canary-pass, canary-pass";
-    let answer = format!(
-        "HTTP/1.1 403 No\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let backend = RawBackend::start(answer.leak(), false).await;
-    let world = World::start(&[("t", backend.url())], Limits::default()).await;
+    let (backend, world) = saying(body).await;
     let alice = world.user("alice", &["t"]);
     let templates = Templates::builder()
         .with_env("SHARED", "canary-env".into())
@@ -131,10 +136,7 @@ async fn a_secret_of_the_environment_is_masked_by_itself() {
         .with_header("X-Upstream", r#"Basic ${basic("svc", env.PASS)}"#)
         .build()
         .unwrap();
-    let url = backend.url().parse().unwrap();
-    let tenant = Tenant::new("t".parse().unwrap(), url, templates).unwrap();
-    let policy = world.directory.load().policy().clone();
-    world.directory.replace(Directory::new([tenant], policy));
+    with_templates(&world, &backend, templates);
     let told = world.call("t", &alice, "whoami").send().await.unwrap().text().await.unwrap();
     assert!(backend.seen().contains("token=canary-env"), "{}", backend.seen());
     assert!(!told.contains("canary"), "{told}");

@@ -47,9 +47,10 @@ fn main() {
 }
 
 async fn idle_streams_cost_little_and_leave_nothing_behind() {
-    let (streams, most) = match std::env::var_os("BONAFIDE_REAL") {
-        Some(_) => (10_000, PER_STREAM),
-        None => (1_000, PER_STREAM_OF_FEW),
+    // What few take moves by thousands of bytes from round to round: of them, the median counts.
+    let (streams, most, counted) = match std::env::var_os("BONAFIDE_REAL") {
+        Some(_) => (10_000, PER_STREAM, ROUNDS - 1),
+        None => (1_000, PER_STREAM_OF_FEW, ROUNDS / 2),
     };
     let backend = backend::Backend::start().await;
     let gateway = gateway::Gateway::start(&backend.url()).await;
@@ -72,8 +73,7 @@ async fn idle_streams_cost_little_and_leave_nothing_behind() {
     println!("{streams} streams: {before} bytes before them, {per_stream:?} for each");
     let mut sorted = per_stream.clone();
     sorted.sort_unstable();
-    let median = sorted[ROUNDS / 2];
-    assert!(median < most, "{median} bytes for each");
+    assert!(sorted[counted] < most, "{} bytes for each", sorted[counted]);
     // The allocator finds its order in the first third, and the least is what noise adds nothing to. What stayed behind would
     // be as much again in each round.
     let [_, earlier, later] = [0, 1, 2].map(|third| {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use super::error::{CompileError, CompileErrors, Problem};
 use super::plan::{Body, Fallback, Header, Insert, Part, Source};
@@ -77,19 +77,11 @@ impl Templates {
         paths.collect::<BTreeSet<_>>().into_iter()
     }
 
-    /// The secrets in the templates that are the same for everybody: values of the environment, and what stands in for a secret
-    /// variable that is not set.
-    ///
-    /// # Security
-    ///
-    /// For whoever has to recognise them, as in what a backend says back. Not to be shown.
-    pub fn shared_secrets(&self) -> impl Iterator<Item = &str> {
-        let inserts = self.headers.iter().flat_map(|header| header.body.inserts());
-        let inputs = inserts.flat_map(|insert| insert.shape.inputs()).filter(|input| input.secret);
-        inputs.filter_map(|input| match &input.source {
-            Source::Env(value) => Some(value.expose_secret()),
-            Source::Declared { default, .. } => default.as_deref(),
-            Source::Builtin(_) | Source::Claim(_) => None,
+    /// The values of the environment that templates use, each as often as it is used: secrets that are the same for everybody.
+    pub fn env_values(&self) -> impl Iterator<Item = &SecretString> {
+        self.sources(|_| true).filter_map(|source| match source {
+            Source::Env(value) => Some(value),
+            _ => None,
         })
     }
 

@@ -174,21 +174,21 @@ impl Shared {
     }
 }
 
-/// What a backend must not send back in an error: the user's secrets, those of the templates, and the headers that have secrets
-/// in them.
-/// `Basic` and `Bearer` are no secret, what stands behind them is (RFC 9110, section 11.4).
+/// What a backend must not send back in an error: the user's secrets, those of the environment, and the headers that have
+/// secrets in them. `Basic` and `Bearer` are no secret, what stands behind them is (RFC 9110, section 11.4).
 pub(super) fn echo(tenant: &Tenant, secrets: &Secrets, headers: &HeaderMap) -> Echo {
     let variables = tenant.templates().variables().iter().enumerate();
     let stored = variables
         .filter(|(_, variable)| variable.is_secret())
-        .filter_map(|(index, _)| secrets.get(index).map(SecretString::expose_secret));
+        .filter_map(|(index, _)| secrets.get(index));
+    let values = stored.chain(tenant.templates().env_values()).map(SecretString::expose_secret);
     let sent = headers.values().filter(|value| value.is_sensitive()).map(HeaderValue::as_bytes);
     let sent = sent.map(|value| match memchr::memchr(b' ', value) {
         Some(space) => value.get(space + 1..).unwrap_or_default(),
         None => value,
     });
     let sent = sent.filter_map(|value| std::str::from_utf8(value).ok());
-    Echo::new(stored.chain(tenant.templates().shared_secrets()).chain(sent))
+    Echo::new(values.chain(sent))
 }
 
 /// What the user, or failing that the administrator, can do about headers that can't be made.

@@ -227,12 +227,14 @@ impl Shared {
             Some(message) => authorize(permit, message, &parts.headers, body),
             None => Ok(Authorized::default()),
         };
-        let authorized = authorized.and_then(|mut authorized| {
-            self.open_tasks(permit, tenant, message, parts, &mut authorized)?;
-            Ok(authorized)
-        });
-        let decided =
-            authorized.as_ref().map(|authorized| &*authorized.decided).unwrap_or_default();
+        let (decided, authorized) = match authorized {
+            Ok(mut authorized) => {
+                let decided = std::mem::take(&mut authorized.decided);
+                let opened = self.open_tasks(permit, tenant, message, parts, &mut authorized);
+                (decided, opened.map(|()| authorized))
+            }
+            Err(refused) => (Vec::new(), Err(refused)),
+        };
         match (&authorized, message) {
             // Not for what it names, but for what it is.
             (Err(refused), Some(message)) if refused.outcome == Outcome::Denied => {
@@ -244,10 +246,10 @@ impl Shared {
             _ => {}
         }
         for Decided { name, comparable } in decided {
-            if *comparable {
-                self.trail.permitted(permit, Some(name), &parts.extensions);
+            if comparable {
+                self.trail.permitted(permit, Some(&name), &parts.extensions);
             } else {
-                self.trail.denied(&permit.refuse_tool(name), &parts.extensions);
+                self.trail.denied(&permit.refuse_tool(&name), &parts.extensions);
             }
         }
         authorized
