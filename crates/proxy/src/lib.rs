@@ -50,8 +50,8 @@
 //! * `limits`: of a request, `request_body` (bytes; 4194304), `request_time` (for its body to arrive; `30s`), `connect_time` (to a
 //!   backend; `10s`), `answer_time` (until a backend's answer begins; `60s`), `pause_time` (of a JSON answer; `60s`),
 //!   `filtered_answer` (bytes that are read whole to be looked into; 16777216), `credential_time` (for a user to enter one;
-//!   `60s`), as [`bonafide_mcp::Limits`] says in full; of the server, `head_time` (`15s`), `connections` (16384), `drain_time`
-//!   (`10s`). Times are at most `24h`.
+//!   `60s`), as [`bonafide_mcp::Limits`] says in full; of the server, `head_time` (`15s`), `stall_time` (`60s`), `connections`
+//!   (16384), `drain_time` (`10s`). Times are at most `24h`.
 //! * `tenants.NAME.assertion`: the header in which the backend gets a signed assertion about the user (`bonafide-mcp`,
 //!   "assertions"). Default: none.
 //! * `tenants.NAME.env`: environment variables that its templates may use as `${env.NAME}`.
@@ -104,11 +104,13 @@
 //!
 //! # Limits
 //!
-//! The head of a request has at most 64 KiB. By HTTP/1.1 it has at most 100 headers, and 15 s to arrive (`limits.head_time`, or
-//! [`Proxy::with_head_time`]), from the end of the request before; a connection by HTTP/2 has to begin within that time, and
-//! is kept as long as its client answers to pings: let the TLS proxy in front limit those. 16 384 connections may be open
-//! (`limits.connections`, [`Proxy::with_connections`]). Bodies and backends are limited by [`bonafide_mcp::Limits`], which `limits` sets. At the end, standing streams end at once, as complete
-//! answers, and requests that run have 10 s (`limits.drain_time`, [`Proxy::with_drain_time`]).
+//! The head of a request has at most 64 KiB, by HTTP/1.1 at most 100 headers, and 15 s to arrive (`limits.head_time`, or
+//! [`Proxy::with_head_time`]), from the end of the request before. By HTTP/2, where a client could keep a connection with pings,
+//! one on which no request is open for that time is ended (`GOAWAY`). A client that takes nothing of what it is sent for 60 s
+//! is left (`limits.stall_time`, [`Proxy::with_stall_time`]). A stream with nothing to send stands as long as its client.
+//! 16 384 connections may be open (`limits.connections`, [`Proxy::with_connections`]). Bodies and backends are limited by
+//! [`bonafide_mcp::Limits`], which `limits` sets. At the end, standing streams end at once, as complete answers, and requests
+//! that run have 10 s (`limits.drain_time`, [`Proxy::with_drain_time`]).
 
 mod audit;
 mod config;

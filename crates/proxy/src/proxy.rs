@@ -178,12 +178,20 @@ impl Proxy {
         Ok(Self { listener, routes, reload, audit, settings })
     }
 
-    /// How long a client may take to send the head of a request by HTTP/1.1, counted from the end of the one before it on
-    /// the same connection, or to begin with HTTP/2. Default: what the configuration says, and 15 s if it says nothing. The
-    /// body has [`bonafide_mcp::Limits::request_time`].
+    /// How long a client may take to send the head of a request, counted from the end of the one before it on the same
+    /// connection. By HTTP/2 it is how long a connection stays on which no request is open. Default: what the
+    /// configuration says, and 15 s if it says nothing. The body has [`bonafide_mcp::Limits::request_time`].
     #[must_use]
     pub fn with_head_time(mut self, time: Duration) -> Self {
         self.settings.head_time = time;
+        self
+    }
+
+    /// How long a client may take nothing of what it is sent. Then its connection is broken off. Default: what the
+    /// configuration says, and 60 s if it says nothing.
+    #[must_use]
+    pub fn with_stall_time(mut self, time: Duration) -> Self {
+        self.settings.stall_time = time;
         self
     }
 

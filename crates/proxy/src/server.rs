@@ -1,5 +1,8 @@
 //! The HTTP server: limits on headers, time-outs, a graceful end.
 
+mod activity;
+mod stall;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,9 +11,9 @@ use std::time::Duration;
 use axum::http::Request;
 use bonafide_tower::Peer;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -19,15 +22,23 @@ use tokio::time::{sleep, timeout};
 
 use crate::routes::Routes;
 
+use activity::Activity;
+use stall::Stalls;
+
 /// The head of a request, and how many headers it may have.
 const HEAD_BYTES: usize = 64 * 1024;
 const HEADERS: usize = 100;
+
+/// How much of an answer waits at most for a client to take it, by HTTP/2 and besides what the kernel keeps.
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// What clients may take of the server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
     /// How long a client may take to send the head of a request, from the end of the one before.
     pub(crate) head_time: Duration,
+    /// How long a client may take nothing of what it is sent.
+    pub(crate) stall_time: Duration,
     /// How many connections may be open at once. More wait to be accepted.
     pub(crate) connections: usize,
     /// How long open requests may go on after the end was asked for.
@@ -38,14 +49,12 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             head_time: Duration::from_secs(15),
+            stall_time: Duration::from_secs(60),
             connections: 16 * 1024,
             drain_time: Duration::from_secs(10),
         }
     }
 }
-
-/// What a client sends first that speaks HTTP/2 without TLS (RFC 9113, section 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(crate) async fn serve(
     listener: TcpListener,
@@ -53,9 +62,8 @@ pub(crate) async fn serve(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let builder = Arc::new(builder(settings));
-    let graceful = GracefulShutdown::new();
-    // Closed at the end, for connections that no watcher can end yet.
+    let server = Arc::new(Server::new(routes, settings));
+    // Closed at the end.
     let (ending, _) = watch::channel(());
     let places = Arc::new(Semaphore::new(settings.connections));
     let mut connections = JoinSet::new();
@@ -68,17 +76,9 @@ pub(crate) async fn serve(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer, place)) => {
-                let watcher = graceful.watcher();
-                let (builder, routes) = (Arc::clone(&builder), routes.clone());
-                let mut ending = ending.subscribe();
+                let (server, ending) = (Arc::clone(&server), ending.subscribe());
                 connections.spawn(async move {
-                    let speaks = tokio::select! {
-                        speaks = timeout(settings.head_time, says_something(&stream)) => speaks,
-                        _ = ending.changed() => return,
-                    };
-                    if matches!(speaks, Ok(Ok(true))) {
-                        connection(stream, peer, builder, routes, watcher).await;
-                    }
+                    server.connection(stream, peer, ending).await;
                     drop(place);
                 });
             }
@@ -90,9 +90,10 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
-    routes.drain();
+    server.routes.drain();
     drop(ending);
-    if timeout(settings.drain_time, graceful.shutdown()).await.is_err() {
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(settings.drain_time, ended).await.is_err() {
         tracing::warn!("ended while requests were still open");
     }
     // What is left ends with the set.
@@ -108,55 +109,119 @@ async fn accept(
     Ok((stream, Peer(address.ip()), place))
 }
 
-fn builder(settings: Settings) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.head_time)
-        .max_buf_size(HEAD_BYTES)
-        .max_headers(HEADERS);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(30))
-        .max_header_list_size(HEAD_BYTES as u32)
-        .max_concurrent_streams(250);
-    builder
+/// What all connections are served with.
+struct Server {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    routes: Routes,
+    settings: Settings,
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: Peer,
-    builder: Arc<Builder<TokioExecutor>>,
-    routes: Routes,
-    watcher: Watcher,
-) {
-    // Events of a stream are small and must not wait for each other.
-    let _ = stream.set_nodelay(true);
-    // A client that vanished without a word is found out, and its streams end at the backends.
-    let probes = TcpKeepalive::new()
-        .with_time(Duration::from_secs(60))
-        .with_interval(Duration::from_secs(15));
-    let _ = SockRef::from(&stream).set_tcp_keepalive(&probes);
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        routes.answer(request)
-    });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "a connection ended early");
+/// The end was asked for once this has changed.
+type Ending = watch::Receiver<()>;
+
+impl Server {
+    fn new(routes: Routes, settings: Settings) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(settings.head_time)
+            .max_buf_size(HEAD_BYTES)
+            .max_headers(HEADERS);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Duration::from_secs(30))
+            .max_header_list_size(HEAD_BYTES as u32)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_concurrent_streams(250);
+        Self { http1, http2, routes, settings }
+    }
+
+    async fn connection(&self, stream: TcpStream, peer: Peer, mut ending: Ending) {
+        // Events of a stream are small and must not wait for each other.
+        let _ = stream.set_nodelay(true);
+        // A client that vanished without a word is found out, and its streams end at the backends.
+        let probes = TcpKeepalive::new()
+            .with_time(Duration::from_secs(60))
+            .with_interval(Duration::from_secs(15));
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&probes);
+        let version = tokio::select! {
+            version = timeout(self.settings.head_time, version(&stream)) => version,
+            _ = ending.changed() => return,
+        };
+        let Ok(Ok(Some(version))) = version else { return };
+        let stream = Stalls::new(stream, self.settings.stall_time);
+        let ended = match version {
+            Version::Http1 => self.http1(stream, peer, ending).await,
+            // Larger than the other, which most connections are.
+            Version::Http2 => Box::pin(self.http2(stream, peer, ending)).await,
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn http1(&self, stream: Stalls, peer: Peer, mut ending: Ending) -> hyper::Result<()> {
+        let service = service_fn(|request| self.routes.answer(from(peer, request)));
+        let mut connection = pin!(self.http1.serve_connection(stream, service));
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            _ = ending.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    }
+
+    /// hyper has no time-out for this: as long as the client answers to pings, it would stay.
+    async fn http2(&self, stream: Stalls, peer: Peer, mut ending: Ending) -> hyper::Result<()> {
+        let activity = Arc::new(Activity::default());
+        let service = service_fn(|request| {
+            let answer = self.routes.answer(from(peer, request));
+            Arc::clone(&activity).of(answer)
+        });
+        let mut connection = pin!(self.http2.serve_connection(stream, service));
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = activity.ends(self.settings.head_time) => {}
+            _ = ending.changed() => {}
+        }
+        // No request is lost: the client hears which of them will be answered.
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            ended = connection => ended,
+            () = activity.ends(self.settings.stall_time) => Ok(()),
+        }
     }
 }
 
-/// Waits until it is clear which version of HTTP the client speaks. The server's own time-out begins after that.
-async fn says_something(stream: &TcpStream) -> std::io::Result<bool> {
+fn from(peer: Peer, mut request: Request<Incoming>) -> Request<Incoming> {
+    request.extensions_mut().insert(peer);
+    request
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Version {
+    Http1,
+    Http2,
+}
+
+/// What a client sends first that speaks HTTP/2 without TLS (RFC 9113, section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Waits until it is clear which version of HTTP the client speaks, and takes nothing of it. None if it leaves.
+async fn version(stream: &TcpStream) -> std::io::Result<Option<Version>> {
     let mut start = [0; PREFACE.len()];
     loop {
         let read = stream.peek(&mut start).await?;
         let start = start.get(..read).unwrap_or_default();
-        if start.is_empty() || start.len() == PREFACE.len() || !PREFACE.starts_with(start) {
-            return Ok(!start.is_empty());
+        if start.is_empty() {
+            return Ok(None);
+        }
+        if !PREFACE.starts_with(start) {
+            return Ok(Some(Version::Http1));
+        }
+        if start.len() == PREFACE.len() {
+            return Ok(Some(Version::Http2));
         }
         // What is there stays there, so that waiting for readiness would not wait.
         sleep(Duration::from_millis(20)).await;

@@ -706,7 +706,7 @@ fn limits_are_those_of_the_file_and_the_defaults_for_the_rest() {
     assert_eq!(config.limits, expected);
     let all = "[limits]\nrequest_body = 1024\nrequest_time = \"1s\"\nconnect_time = \"2s\"\nanswer_time = \"3s\"\n\
                pause_time = \"4s\"\nfiltered_answer = 1073741824\ncredential_time = \"24h\"\nhead_time = \"5s\"\n\
-               drain_time = \"6s\"\nconnections = 1\n";
+               stall_time = \"7s\"\ndrain_time = \"6s\"\nconnections = 1\n";
     let config = files.parse(&format!("{GOOD}\n{all}")).unwrap();
     let expected = bonafide_mcp::Limits::default()
         .with_request_body(1024)
@@ -727,7 +727,7 @@ fn limits_that_can_not_be_meant_are_refused_where_they_stand() {
     let files = Files::new();
     let times = ["request_time", "connect_time", "answer_time", "pause_time", "credential_time"];
     let mut cases = Vec::new();
-    for name in times.into_iter().chain(["head_time", "drain_time"]) {
+    for name in times.into_iter().chain(["head_time", "stall_time", "drain_time"]) {
         cases.extend([
             (name, "60", "between quotes"),
             (name, "\"60\"", "\"60s\""),

@@ -9,20 +9,20 @@ use tokio::time::timeout;
 
 use crate::world::{ANSWER, World, message};
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
 
 const SOON: Duration = Duration::from_secs(10);
 
 /// RFC 9113, section 4.1.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
     [head, payload.to_vec()].concat()
@@ -49,9 +49,9 @@ fn field(name: &[u8], value: &[u8]) -> Vec<u8> {
     [vec![0], text(name), text(value)].concat()
 }
 
-type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-fn pairs(fields: &[(&str, &str)]) -> Fields {
+pub(crate) fn pairs(fields: &[(&str, &str)]) -> Fields {
     fields
         .iter()
         .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
@@ -59,7 +59,7 @@ fn pairs(fields: &[(&str, &str)]) -> Fields {
 }
 
 /// What a well-behaved client would send.
-fn fields(world: &World) -> Fields {
+pub(crate) fn fields(world: &World) -> Fields {
     pairs(&[
         (":method", "POST"),
         (":scheme", "http"),
@@ -71,11 +71,11 @@ fn fields(world: &World) -> Fields {
     ])
 }
 
-fn block(fields: &Fields) -> Vec<u8> {
+pub(crate) fn block(fields: &Fields) -> Vec<u8> {
     fields.iter().flat_map(|(name, value)| field(name, value)).collect()
 }
 
-async fn open(world: &World) -> TcpStream {
+pub(crate) async fn open(world: &World) -> TcpStream {
     let mut stream = world.connect().await;
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();

@@ -11,6 +11,7 @@ mod bombs;
 mod encoded;
 mod http2;
 mod slow;
+mod slow_http2;
 mod smuggling;
 mod twins;
 mod world;

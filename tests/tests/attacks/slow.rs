@@ -153,6 +153,19 @@ async fn a_client_that_does_not_read_holds_its_backend_back() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_and_never_reads_is_left() {
+    let backend = RawBackend::start(ANSWER, false).await;
+    let world = World::start_with(&backend.url(), |proxy| proxy.with_stall_time(SHORT)).await;
+    // Nobody who has a token, and every request is answered.
+    let request = format!("GET /t/mcp HTTP/1.1\r\nHost: {}\r\n\r\n", world.address);
+    let many = request.repeat(1000);
+    let mut stream = world.connect().await;
+    let ask = async { while stream.write_all(many.as_bytes()).await.is_ok() {} };
+    timeout(SOON * 3, ask).await.expect("it stays for ever");
+    assert_eq!(backend.seen(), "");
+}
+
+#[tokio::test]
 async fn half_open_connections_keep_others_out_for_no_longer_than_a_head_may_take() {
     let backend = RawBackend::start(ANSWER, false).await;
     let set = |proxy: bonafide_proxy::Proxy| proxy.with_head_time(SHORT * 4).with_connections(20);

@@ -27,6 +27,7 @@ pub(super) fn read(root: &mut Section<'_, '_>, problems: &mut Problems<'_>) -> (
         ("pause_time", &mut limits.pause_time),
         ("credential_time", &mut limits.credential_time),
         ("head_time", &mut server.head_time),
+        ("stall_time", &mut server.stall_time),
         ("drain_time", &mut server.drain_time),
     ] {
         if let Some(found) = time(&mut section, name, problems) {

@@ -1,0 +1,159 @@
+//! Clients that take their time by HTTP/2, where pings would keep a connection.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use bonafide_tests::RawBackend;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, interval, sleep, timeout};
+
+use crate::http2::{
+    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, SETTINGS, block, fields, frame, open, pairs,
+};
+use crate::world::{ANSWER, World, message};
+
+const WINDOW_UPDATE: u8 = 8;
+const PING: u8 = 6;
+
+const SHORT: Duration = Duration::from_millis(500);
+const SOON: Duration = Duration::from_secs(10);
+
+async fn world(backend: &str) -> World {
+    let set = |proxy: bonafide_proxy::Proxy| proxy.with_head_time(SHORT).with_stall_time(SHORT);
+    World::start_with(backend, set).await
+}
+
+/// Sends pings, and reads frames until the connection ends, or until `done` says so of a frame's kind and length.
+async fn ping(stream: TcpStream, mut done: impl FnMut(u8, usize) -> ControlFlow<()>) {
+    let (mut read, mut write) = stream.into_split();
+    let pings = async {
+        let mut pace = interval(SHORT / 10);
+        while write.write_all(&frame(PING, 0, 0, b"anything")).await.is_ok() {
+            pace.tick().await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let frames = async {
+        let mut head = [0; 9];
+        while read.read_exact(&mut head).await.is_ok() {
+            let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+            let mut payload = vec![0; length];
+            if read.read_exact(&mut payload).await.is_err() || done(head[3], length).is_break() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = pings => {}
+        () = frames => {}
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_of_no_use_is_not_kept_by_pings() {
+    let backend = RawBackend::start(ANSWER, false).await;
+    let world = world(&backend.url()).await;
+    let stranger = |method, path| {
+        let address = world.address.to_string();
+        let pseudo = [(":method", method), (":scheme", "http"), (":path", path)];
+        block(&pairs(&[&pseudo[..], &[(":authority", &address)]].concat()))
+    };
+    let ask = |flags, path| frame(HEADERS, flags, 1, &stranger("GET", path));
+    // SETTINGS_INITIAL_WINDOW_SIZE: no body can be sent.
+    let closed = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let whole = END_HEADERS | END_STREAM;
+    for (what, sent) in [
+        ("nothing", Vec::new()),
+        ("half a head", frame(HEADERS, 0, 1, &stranger("GET", "/t/mcp"))),
+        ("half a body", frame(HEADERS, END_HEADERS, 1, &stranger("POST", "/t/mcp"))),
+        ("a refusal", ask(whole, "/t/mcp")),
+        ("a refusal that is not taken", [closed.clone(), ask(whole, "/t/mcp")].concat()),
+        ("an answer that is not taken", [closed, ask(whole, "/metrics")].concat()),
+    ] {
+        let mut stream = open(&world).await;
+        stream.write_all(&sent).await.unwrap();
+        let mut told = false;
+        let ended = ping(stream, |kind, _| {
+            told |= kind == GOAWAY;
+            ControlFlow::Continue(())
+        });
+        timeout(SOON, ended).await.unwrap_or_else(|_| panic!("it stays for ever: {what}"));
+        assert!(told, "it ends without a word: {what}");
+    }
+    assert_eq!(backend.seen(), "");
+}
+
+#[tokio::test]
+async fn a_connection_on_which_something_is_waited_for_is_kept() {
+    let events = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    for answer in ["", events] {
+        let backend = RawBackend::start(answer, false).await;
+        let world = world(&backend.url()).await;
+        let mut stream = open(&world).await;
+        let head = frame(HEADERS, END_HEADERS, 1, &block(&fields(&world)));
+        let body = frame(DATA, END_STREAM, 1, message("whoami").as_bytes());
+        stream.write_all(&[head, body].concat()).await.unwrap();
+        let kept = ping(stream, |kind, _| match kind {
+            GOAWAY => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        timeout(SHORT * 8, kept).await.expect_err("its request was still open");
+        assert!(backend.seen().starts_with("POST /mcp HTTP/1.1\r\n"));
+    }
+}
+
+/// More than one window, and more than the server keeps of it.
+const LONG: usize = 600 * 1024;
+
+fn long() -> &'static str {
+    let text = "x".repeat(LONG);
+    let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{{\"x\":\"{text}\"}}}}");
+    let length = body.len();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
+    String::leak(format!("{head} {length}\r\n\r\n{body}"))
+}
+
+#[tokio::test]
+async fn an_answer_may_be_taken_slowly_but_not_be_left() {
+    let backend = RawBackend::start(long(), false).await;
+    let world = world(&backend.url()).await;
+    for until in [usize::MAX, LONG / 2] {
+        let mut stream = open(&world).await;
+        let head = frame(HEADERS, END_HEADERS, 1, &block(&fields(&world)));
+        let body = frame(DATA, END_STREAM, 1, message("whoami").as_bytes());
+        stream.write_all(&[head, body].concat()).await.unwrap();
+        let (mut read, mut write) = stream.into_split();
+        let (started, mut taken) = (Instant::now(), 0);
+        let take = async {
+            let mut head = [0; 9];
+            while read.read_exact(&mut head).await.is_ok() {
+                let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+                if read.read_exact(&mut vec![0; length]).await.is_err() {
+                    return;
+                }
+                if head[3] != DATA {
+                    continue;
+                }
+                taken += length;
+                if head[4] & END_STREAM != 0 {
+                    return;
+                }
+                if taken < until {
+                    let more = u32::try_from(length).unwrap().to_be_bytes();
+                    for stream in [0, 1] {
+                        let _ = write.write_all(&frame(WINDOW_UPDATE, 0, stream, &more)).await;
+                    }
+                    sleep(SHORT / 10).await;
+                }
+            }
+        };
+        timeout(SOON * 3, take).await.expect("it stays for ever");
+        if until == usize::MAX {
+            assert!(taken > LONG, "it was broken off after {taken} bytes");
+            assert!(started.elapsed() > SHORT * 3, "it was not taken slowly");
+        } else {
+            assert!(taken < LONG, "nothing was left");
+        }
+    }
+}
