@@ -124,7 +124,7 @@ pub(crate) struct Question<'a> {
 
 impl Asker {
     pub(crate) fn new(keyring: &Keyring, public_url: Url) -> Result<Self, KeyError> {
-        let (links, states) = (LinkSealer::new(keyring)?, States::new(keyring)?);
+        let (links, states) = (LinkSealer::new(keyring)?, States::new(keyring, &public_url)?);
         Ok(Self { links, states, public_url })
     }
 

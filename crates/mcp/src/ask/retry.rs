@@ -6,7 +6,7 @@ use bonafide_policy::Permit;
 use bytes::Bytes;
 
 use super::REQUEST_KEY;
-use super::state::{Asked, PREFIX, States, digest, seconds};
+use super::state::{Asked, States, digest, seconds};
 use crate::json::{self, Edits, JsonError};
 use crate::message::Message;
 
@@ -55,7 +55,7 @@ impl Retry {
         now: SystemTime,
     ) -> Result<Option<Self>, RetryError> {
         let state = message.params.request_state.as_deref();
-        let Some(sealed) = state.and_then(|state| state.strip_prefix(PREFIX)) else {
+        let Some(sealed) = state.and_then(|state| states.sealed(state)) else {
             return Ok(None);
         };
         let asked = states.open(permit.user().id(), permit.tenant(), sealed);

@@ -12,13 +12,17 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use url::Url;
 
 use crate::LINK_TIME;
 use crate::json;
 use crate::message::Message;
 
-/// In front of a state of ours, so that one of the backend's is not taken for it.
-pub(super) const PREFIX: &str = "bonafide.1.";
+/// What a state of ours begins with, so that one of the backend's is not taken for it.
+const KIND: &str = "bonafide.1.";
+
+/// How much of the digest of a gateway's URL goes into its states.
+const URL_DIGEST_LEN: usize = 9;
 
 /// Members of `params` that differ from one try to the next.
 const OF_A_TRY: [&str; 3] = ["_meta", "inputResponses", "requestState"];
@@ -61,11 +65,24 @@ impl Asked {
 
 /// Seals states for one user and one tenant.
 #[derive(Debug)]
-pub(crate) struct States(StateSealer);
+pub(crate) struct States {
+    sealer: StateSealer,
+    /// In front of every state, and of none of a backend that is a gateway like this one.
+    prefix: String,
+}
 
 impl States {
-    pub(super) fn new(keyring: &Keyring) -> Result<Self, KeyError> {
-        Ok(Self(StateSealer::new(keyring, "bonafide-mcp request state")?))
+    /// The same for all gateways that clients know by this URL.
+    pub(super) fn new(keyring: &Keyring, public_url: &Url) -> Result<Self, KeyError> {
+        let sealer = StateSealer::new(keyring, "bonafide-mcp request state")?;
+        let url = aws_lc_rs::digest::digest(&SHA256, public_url.as_str().as_bytes());
+        let url = url.as_ref().get(..URL_DIGEST_LEN).unwrap_or_default();
+        Ok(Self { sealer, prefix: format!("{KIND}{}.", BASE64URL.encode(url)) })
+    }
+
+    /// What follows the prefix of a state of ours. `None` for one of the backend's.
+    pub(super) fn sealed<'a>(&self, state: &'a str) -> Option<&'a str> {
+        state.strip_prefix(&self.prefix)
     }
 
     pub(super) fn seal(
@@ -75,8 +92,8 @@ impl States {
         asked: &Asked,
     ) -> Result<String, StateError> {
         let state = serde_json::to_vec(asked).map_err(|_| StateError::Malformed)?;
-        let sealed = self.0.seal(&bound(user, tenant), &state)?;
-        Ok(format!("{PREFIX}{sealed}"))
+        let sealed = self.sealer.seal(&bound(user, tenant), &state)?;
+        Ok(format!("{}{sealed}", self.prefix))
     }
 
     pub(super) fn open(
@@ -85,7 +102,7 @@ impl States {
         tenant: &TenantId,
         sealed: &str,
     ) -> Result<Asked, StateError> {
-        let state = self.0.open(&bound(user, tenant), sealed)?;
+        let state = self.sealer.open(&bound(user, tenant), sealed)?;
         serde_json::from_slice(state.expose_secret()).map_err(|_| StateError::Malformed)
     }
 }

@@ -7,7 +7,12 @@ use super::state::digest;
 use super::*;
 
 fn states() -> States {
-    States::new(&Keyring::new(&MasterKey::generate().unwrap()).unwrap()).unwrap()
+    states_at("https://mcp.example.com")
+}
+
+fn states_at(url: &str) -> States {
+    let keyring = Keyring::new(&MasterKey::generate().unwrap()).unwrap();
+    States::new(&keyring, &url.parse().unwrap()).unwrap()
 }
 
 fn permit(subject: &str, tenant: &str) -> Permit {
@@ -70,6 +75,23 @@ fn what_the_backend_asked_for_goes_on() {
 }
 
 #[test]
+fn what_a_gateway_behind_this_one_asked_for_goes_on() {
+    let (outer, inner) = (states(), states_at("https://inner.example.com"));
+    let alice = permit("alice", "t");
+    let now = SystemTime::now();
+    let body = retry_of(&ask(&inner, &alice, &call("")), "accept");
+    assert!(read(&outer, &alice, &body, now).unwrap().is_none());
+    // And if this one has to ask in between, the other one gets its own back.
+    let message = Message::parse(body.as_bytes()).unwrap();
+    let asked = Asked::new("digest".to_owned(), true).about(&message, &body);
+    let state = outer.seal(alice.user().id(), alice.tenant(), &asked).unwrap();
+    let retry = read(&outer, &alice, &retry_of(&state, "accept"), now).unwrap().unwrap();
+    let restored = String::from_utf8(retry.body.to_vec()).unwrap();
+    assert!(read(&outer, &alice, &restored, now).unwrap().is_none());
+    assert!(read(&inner, &alice, &restored, now).unwrap().is_some());
+}
+
+#[test]
 fn a_state_is_for_one_user_one_tenant_one_request_and_a_time() {
     let (states, alice) = (states(), permit("alice", "t"));
     let state = ask(&states, &alice, &call(""));
@@ -83,7 +105,7 @@ fn a_state_is_for_one_user_one_tenant_one_request_and_a_time() {
         (permit("alice", "t"), again.replace("\"name\":\"x\"", "\"name\":\"y\"")),
         (permit("alice", "t"), again.replace("tools/call", "prompts/get")),
         (permit("alice", "t"), retry_of(&format!("{state}x"), "accept")),
-        (permit("alice", "t"), retry_of("bonafide.1.", "accept")),
+        (permit("alice", "t"), retry_of(&state[..state.rfind('.').unwrap() + 1], "accept")),
     ];
     for (permit, body) in others {
         assert_eq!(read(&states, &permit, &body, now).unwrap_err(), RetryError::Invalid, "{body}");
