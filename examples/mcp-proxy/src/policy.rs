@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use bonafide::claims::{GroupName, Groups};
-use bonafide::policy::{Linter, Mapping, MappingRow, PolicyTests, Replaced};
+use bonafide::policy::{Lint, Linter, Mapping, MappingRow, PolicyTests, Replaced};
 use bonafide::proxy::{Config as Whole, Environment, PolicyAdmin, PolicyConfig};
 use clap::{Args, Subcommand};
 
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     Lint {
         #[command(flatten)]
         config: Config,
+        /// A finding that is meant, by the words in brackets after it, such as `broader:RULE`. May be given several times
+        #[arg(long, value_name = "FINDING")]
+        accept: Vec<String>,
         /// A file with a token, for group names that differ from those of rules in case or white space only. May be
         /// given several times
         #[arg(long)]
@@ -121,8 +124,8 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
         Command::Add { config, row } => add(&config.open()?, *row).await,
         Command::Remove { config, rows } => remove(&config.open_existing()?, rows).await,
         Command::Import { config, rows, replace } => import(&config.open()?, &rows, replace).await,
-        Command::Lint { config, token_file, groups_file } => {
-            lint(&config, &token_file, groups_file.as_deref()).await
+        Command::Lint { config, accept, token_file, groups_file } => {
+            lint(&config, &accept, &token_file, groups_file.as_deref()).await
         }
         Command::Test { config, tests } => test(&config, &tests).await,
     }
@@ -206,15 +209,26 @@ async fn in_force(admin: &PolicyAdmin) -> Result<ExitCode> {
     }
 }
 
-async fn lint(config: &Config, tokens: &[PathBuf], groups: Option<&Path>) -> Result<ExitCode> {
+async fn lint(
+    config: &Config,
+    accept: &[String],
+    tokens: &[PathBuf],
+    groups: Option<&Path>,
+) -> Result<ExitCode> {
     let known = config.load()?.tenants;
     let seen = seen(&config.file, tokens, groups).await?;
     let linter = Linter::new().with_tenants(known).with_seen_groups(seen);
     let findings = linter.lint(&config.open_existing()?.policy().await?);
-    for finding in &findings {
-        println!("{finding}");
+    let keys: Vec<_> = findings.iter().map(Lint::key).collect();
+    for stale in accept.iter().filter(|accepted| !keys.contains(accepted)) {
+        eprintln!("`--accept {stale}`: this was not found, and may be left out");
     }
-    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let mut left = 0;
+    for (finding, key) in findings.iter().zip(&keys).filter(|(_, key)| !accept.contains(key)) {
+        println!("{finding} [{key}]");
+        left += 1;
+    }
+    Ok(if left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Group names that tokens have.

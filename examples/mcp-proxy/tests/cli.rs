@@ -247,9 +247,12 @@ fn policy_lint_and_test_look_at_the_rules_of_file_and_database() {
     ];
     assert!(run(&row).status.success());
     let (code, found) = lint(&[]);
-    let expected =
-        "rule `team` never applies at tenant `github`: rule `mapping:1` denies all of it\n";
+    let expected = "rule `team` never applies at tenant `github`: rule `mapping:1` denies all of it [unreachable:team]\n";
     assert_eq!((code, found.as_str()), (Some(1), expected));
+    assert_eq!(lint(&["--accept", "unreachable:team"]), (Some(0), String::new()));
+    for other in ["unreachable:other", "broader:team", "unreachable", "*"] {
+        assert_eq!(lint(&["--accept", other]), (Some(1), expected.to_owned()), "{other}");
+    }
 
     let tests = directory.path().join("tests.toml");
     let test = |expected: &str| {

@@ -245,6 +245,36 @@ fn overlap(
     Some(Lint::Broader { rule: id, tenant, than: than.id.clone() })
 }
 
+impl Lint {
+    /// What was found and where, in short: `broader:RULE`, `unused:TENANT`. It stays the same as long as the rule has its id, so
+    /// that a finding that is meant can be written down as such.
+    ///
+    /// ```
+    /// use bonafide_policy::{Linter, Policy, Rule};
+    ///
+    /// let policy = Policy::builder()
+    ///     .with_rule(Rule::allow("team").with_groups(["dev"]).with_tenants(["github"]))
+    ///     .with_rule(Rule::deny("keep").with_tenants(["github"]).with_tools(["delete_*"]))
+    ///     .build()?;
+    /// let found = Linter::new().lint(&policy);
+    /// assert_eq!(found.iter().map(|lint| lint.key()).collect::<Vec<_>>(), ["broader:team"]);
+    /// # Ok::<(), bonafide_policy::PolicyErrors>(())
+    /// ```
+    #[must_use]
+    pub fn key(&self) -> String {
+        let (kind, of) = match self {
+            Self::Unreachable { rule, .. } => ("unreachable", rule.as_str()),
+            Self::Redundant { rule, .. } => ("redundant", rule.as_str()),
+            Self::Broader { rule, .. } => ("broader", rule.as_str()),
+            Self::UnknownTenant { rule, .. } => ("unknown_tenant", rule.as_str()),
+            Self::Unused { tenant } => ("unused", tenant.as_str()),
+            Self::Twins { rule, .. } => ("twins", rule.as_str()),
+            Self::SeenTwin { rule, .. } => ("seen_twin", rule.as_str()),
+        };
+        format!("{kind}:{of}")
+    }
+}
+
 impl fmt::Display for Lint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

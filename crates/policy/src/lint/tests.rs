@@ -70,6 +70,27 @@ fn finds_rules_that_are_broader_than_a_denial() {
 }
 
 #[test]
+fn each_finding_has_a_key_of_its_own() {
+    let rules = [
+        allow("broad").with_groups(["g"]),
+        allow("twice").with_groups(["g"]),
+        allow("other").with_groups(["G"]).with_tools(["x"]),
+        allow("never").with_groups(["h"]).with_tools(["delete_it"]),
+        deny("d").with_tools(["delete_*"]),
+    ];
+    let policy = rules.into_iter().fold(Policy::builder(), |policy, rule| policy.with_rule(rule));
+    let linter = Linter::new().with_tenants(["u".parse().unwrap()]);
+    let found = linter.with_seen_groups(["H".parse().unwrap()]).lint(&policy.build().unwrap());
+    let keys: Vec<_> = found.iter().map(Lint::key).collect();
+    let unknown =
+        ["broad", "d", "never", "other", "twice"].map(|id| format!("unknown_tenant:{id}"));
+    let mut expected = vec!["unreachable:never", "redundant:twice", "broader:broad"];
+    expected.extend(unknown.iter().map(String::as_str));
+    expected.extend(["unused:u", "twins:other", "seen_twin:never"]);
+    assert_eq!(keys, expected);
+}
+
+#[test]
 fn finds_the_later_of_two_rules_that_say_the_same() {
     let twice = [allow("a").with_groups(["g"]), allow("b").with_groups(["g"])];
     let expected = "rule `b` changes nothing at tenant `t`: rule `a` says it too";
