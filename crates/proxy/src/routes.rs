@@ -4,11 +4,15 @@ use std::convert::Infallible;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::{Request, Response, StatusCode, header};
+use axum::response::IntoResponse as _;
 use bonafide_mcp::{Gateway, GatewayBody};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use tower_service::Service as _;
+
+/// The head of a request.
+pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 
 /// All routes, and a short way to those that nearly all requests are for.
 #[derive(Debug, Clone)]
@@ -42,18 +46,32 @@ impl Routes {
         request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Either<GatewayBody, Body>>, Infallible>> + Send + use<>
     {
-        let answer = if is_endpoint(request.uri().path()) {
-            Either::Left(self.gateway.clone().call(request))
+        let answer = if head_len(&request) > HEAD_BYTES {
+            None
+        } else if is_endpoint(request.uri().path()) {
+            Some(Either::Left(self.gateway.clone().call(request)))
         } else {
-            Either::Right(Box::pin(self.router.clone().call(request)))
+            Some(Either::Right(Box::pin(self.router.clone().call(request))))
         };
         async move {
             Ok(match answer {
-                Either::Left(gateway) => gateway.await?.map(Either::Left),
-                Either::Right(router) => router.await?.map(Either::Right),
+                Some(Either::Left(gateway)) => gateway.await?.map(Either::Left),
+                Some(Either::Right(router)) => router.await?.map(Either::Right),
+                None => {
+                    let too_large = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                    (too_large, [(header::CONNECTION, "close")]).into_response().map(Either::Right)
+                }
             })
         }
     }
+}
+
+/// How long the head is, as HTTP/1.1 would have it: what hyper reads of one at most depends on how it arrives.
+fn head_len(request: &Request<Incoming>) -> usize {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    // A colon, a space and the end of the line.
+    let headers = request.headers().iter();
+    target + headers.map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
 }
 
 /// Whether this is `/{tenant}/mcp`, and not the page `/connections/{tenant}` of a tenant `mcp`.

@@ -20,13 +20,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::routes::Routes;
+use crate::routes::{HEAD_BYTES, Routes};
 
 use activity::Activity;
 use stall::Stalls;
 
-/// The head of a request, and how many headers it may have.
-const HEAD_BYTES: usize = 64 * 1024;
+/// How many headers a request may have.
 const HEADERS: usize = 100;
 
 /// How much of an answer waits at most for a client to take it, by HTTP/2 and besides what the kernel keeps.

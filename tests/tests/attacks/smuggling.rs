@@ -2,6 +2,7 @@
 
 use bonafide_tests::RawBackend;
 use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::world::{ANSWER, World, message, statuses};
 
@@ -375,4 +376,33 @@ async fn a_client_that_asks_first_is_told_to_go_on_only_if_it_may() {
     assert!(!backend.seen().to_ascii_lowercase().contains("expect"), "{}", backend.seen());
     let unknown = format!("POST /t/mcp HTTP/1.1\r\nHost: {}\r\n{tail}", world.address);
     assert_eq!(statuses(&world.send(unknown.as_bytes()).await), [401]);
+}
+
+#[tokio::test]
+async fn how_long_a_head_may_be_does_not_depend_on_how_it_arrives() {
+    let backend = RawBackend::start(ANSWER, false).await;
+    let world = World::start(&backend.url()).await;
+    for (length, good) in [(60, true), (66, false), (80, false), (110, false), (130, false)] {
+        let request = format!(
+            "GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nX-Long: {}\r\n\r\n",
+            world.address,
+            "x".repeat(length * 1024)
+        );
+        for piece in [1000, 7000, 8192, 20_000, 50_000, request.len()] {
+            let mut stream = world.connect().await;
+            let (mut read, mut write) = stream.split();
+            let mut answer = Vec::new();
+            let send = async {
+                for piece in request.as_bytes().chunks(piece) {
+                    // It may have been refused by now.
+                    let _ = write.write_all(piece).await;
+                    tokio::task::yield_now().await;
+                }
+            };
+            let (_, _) = tokio::join!(send, read.read_to_end(&mut answer));
+            let found = statuses(&String::from_utf8_lossy(&answer));
+            let expected: &[&[u16]] = if good { &[&[200]] } else { &[&[], &[431]] };
+            assert!(expected.contains(&&*found), "{length} KiB by {piece}: {found:?}");
+        }
+    }
 }
