@@ -57,7 +57,8 @@
 //! `/api/openapi.json` describes it for programs. `POST /api/tenants/{tenant}/variables/{name}/links` answers 201 with the
 //! `url` of a page where the caller, signed in, sets that variable: once, and within 15 minutes. The link is for the
 //! variable as it was when the link was made, so that it ends with any change, at any gateway; the gateway where it was
-//! used remembers that besides. There are no links where secrets are stored unsealed: they could be used twice.
+//! used remembers that besides. There are no links (404, which says why) where nobody can sign in to the pages, and where secrets are
+//! stored unsealed: they could be used twice.
 //!
 //! # The pages
 //!
