@@ -104,10 +104,12 @@
 //!
 //! # Limits
 //!
-//! The head of a request has at most 64 KiB, by HTTP/1.1 at most 100 headers, and 15 s to arrive (`limits.head_time`, or
-//! [`Proxy::with_head_time`]), from the end of the request before. By HTTP/2, where a client could keep a connection with pings,
-//! one on which no request is open for that time is ended (`GOAWAY`). A client that takes nothing of what it is sent for 60 s
-//! is left (`limits.stall_time`, [`Proxy::with_stall_time`]). A stream with nothing to send stands as long as its client.
+//! The head of a request has at most 64 KiB (431), by HTTP/1.1 at most 100 headers, and 15 s to arrive (`limits.head_time`, or
+//! [`Proxy::with_head_time`]), from the end of the request before. By HTTP/2, where pings could keep a connection, one on which no
+//! request is open for that time is ended (`GOAWAY`): a client that reuses connections and does not read them in between should
+//! forget them sooner. A client that takes nothing of what it is sent for 60 s is left (`limits.stall_time`,
+//! [`Proxy::with_stall_time`]). Both times are exact to a quarter by HTTP/2. "Nothing" is less than 16 KiB by HTTP/2, and by TCP less
+//! than what the system reports at once: with Linux some 64 KiB. A stream with nothing to send stands as long as its client.
 //! 16 384 connections may be open (`limits.connections`, [`Proxy::with_connections`]). Bodies and backends are limited by
 //! [`bonafide_mcp::Limits`], which `limits` sets. At the end, standing streams end at once, as complete answers, and requests
 //! that run have 10 s (`limits.drain_time`, [`Proxy::with_drain_time`]).

@@ -22,19 +22,25 @@ use tokio::time::{sleep, timeout};
 
 use crate::routes::{HEAD_BYTES, Routes};
 
-use activity::Activity;
+use activity::{Activity, Rest};
 use stall::Stalls;
 
 /// How many headers a request may have.
 const HEADERS: usize = 100;
 
-/// How much of an answer waits at most for a client to take it, by HTTP/2 and besides what the kernel keeps.
+/// About how much of each answer waits for a client to take it, by HTTP/2 and besides what the kernel keeps.
 const SEND_BUFFER: usize = 64 * 1024;
+
+/// How much the kernel takes that it can't send yet, where that can be said. Otherwise it is megabytes, and a client that reads
+/// slowly looks like one that does not.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNSENT: u32 = 128 * 1024;
 
 /// What clients may take of the server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
-    /// How long a client may take to send the head of a request, from the end of the one before.
+    /// How long a client may take to send the head of a request, from the end of the one before, and how long a connection
+    /// by HTTP/2 stays on which no request is open.
     pub(crate) head_time: Duration,
     /// How long a client may take nothing of what it is sent.
     pub(crate) stall_time: Duration,
@@ -138,13 +144,7 @@ impl Server {
     }
 
     async fn connection(&self, stream: TcpStream, peer: Peer, mut ending: Ending) {
-        // Events of a stream are small and must not wait for each other.
-        let _ = stream.set_nodelay(true);
-        // A client that vanished without a word is found out, and its streams end at the backends.
-        let probes = TcpKeepalive::new()
-            .with_time(Duration::from_secs(60))
-            .with_interval(Duration::from_secs(15));
-        let _ = SockRef::from(&stream).set_tcp_keepalive(&probes);
+        set_options(&stream);
         let version = tokio::select! {
             version = timeout(self.settings.head_time, version(&stream)) => version,
             _ = ending.changed() => return,
@@ -173,6 +173,7 @@ impl Server {
 
     /// hyper has no time-out for this: as long as the client answers to pings, it would stay.
     async fn http2(&self, stream: Stalls, peer: Peer, mut ending: Ending) -> hyper::Result<()> {
+        let Settings { head_time, stall_time, .. } = self.settings;
         let activity = Arc::new(Activity::default());
         let service = service_fn(|request| {
             let answer = self.routes.answer(from(peer, request));
@@ -181,16 +182,32 @@ impl Server {
         let mut connection = pin!(self.http2.serve_connection(stream, service));
         tokio::select! {
             ended = connection.as_mut() => return ended,
-            () = activity.ends(self.settings.head_time) => {}
+            rest = activity.rests(head_time, stall_time) => match rest {
+                Rest::Idle => {}
+                Rest::Stalled => return Ok(()),
+            },
             _ = ending.changed() => {}
         }
-        // No request is lost: the client hears which of them will be answered.
+        // What was sent before the client hears of it is answered.
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             ended = connection => ended,
-            () = activity.ends(self.settings.stall_time) => Ok(()),
+            _ = activity.rests(stall_time, stall_time) => Ok(()),
         }
     }
+}
+
+fn set_options(stream: &TcpStream) {
+    // Events of a stream are small and must not wait for each other.
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    // A client that vanished without a word is found out, and its streams end at the backends.
+    let probes = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15));
+    let _ = socket.set_tcp_keepalive(&probes);
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
 }
 
 fn from(peer: Peer, mut request: Request<Incoming>) -> Request<Incoming> {
@@ -210,6 +227,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Waits until it is clear which version of HTTP the client speaks, and takes nothing of it. None if it leaves.
 async fn version(stream: &TcpStream) -> std::io::Result<Option<Version>> {
     let mut start = [0; PREFACE.len()];
+    let mut pause = Duration::from_millis(10);
     loop {
         let read = stream.peek(&mut start).await?;
         let start = start.get(..read).unwrap_or_default();
@@ -223,6 +241,7 @@ async fn version(stream: &TcpStream) -> std::io::Result<Option<Version>> {
             return Ok(Some(Version::Http2));
         }
         // What is there stays there, so that waiting for readiness would not wait.
-        sleep(Duration::from_millis(20)).await;
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(500));
     }
 }

@@ -280,3 +280,37 @@ async fn heads_without_end_and_streams_without_number_end_the_connection() {
     assert!(world.send(health.as_bytes()).await.starts_with("HTTP/1.1 200 "));
     assert_eq!(backend.seen(), "");
 }
+
+#[tokio::test]
+async fn an_answer_to_head_has_no_body() {
+    let backend = RawBackend::start(ANSWER, false).await;
+    let world = World::start(&backend.url()).await;
+    for path in [
+        "/.well-known/oauth-protected-resource/t/mcp",
+        "/.well-known/jwks.json",
+        "/.well-known/nothing",
+        "/t/mcp",
+        "/connections/t",
+        "/healthz",
+    ] {
+        let mut stream = open(&world).await;
+        let mut fields = fields(&world);
+        set(&mut fields, ":path", path);
+        set(&mut fields, ":method", "HEAD");
+        let head = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&fields));
+        stream.write_all(&head).await.unwrap();
+        let read = async {
+            let mut head = [0; 9];
+            loop {
+                stream.read_exact(&mut head).await.unwrap();
+                let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+                stream.read_exact(&mut vec![0; length]).await.unwrap();
+                if head[8] == 1 && [DATA, HEADERS].contains(&head[3]) {
+                    assert_eq!((head[3], head[4] & END_STREAM), (HEADERS, END_STREAM), "{path}");
+                    return;
+                }
+            }
+        };
+        timeout(SOON, read).await.unwrap();
+    }
+}

@@ -166,6 +166,26 @@ async fn a_client_that_asks_and_never_reads_is_left() {
 }
 
 #[tokio::test]
+async fn a_client_that_reads_slowly_is_not_one_that_never_reads() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    let event = format!("data: {{\"result\":{{\"x\":\"{}\"}}}}\n\n", "x".repeat(64 * 1024));
+    let (url, _) = endless(head, event).await;
+    let world = World::start_with(&url, |proxy| proxy.with_stall_time(SHORT * 2)).await;
+    let mut stream = world.connect().await;
+    let body = message("whoami");
+    let head = world.head("POST /t/mcp HTTP/1.1", "alice");
+    let sent = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    let mut buffer = vec![0; 32 * 1024];
+    let started = Instant::now();
+    while started.elapsed() < SHORT * 16 {
+        let read = timeout(SOON, stream.read(&mut buffer)).await.unwrap();
+        assert!(matches!(read, Ok(1..)), "left after {:?}: {read:?}", started.elapsed());
+        sleep(SHORT / 10).await;
+    }
+}
+
+#[tokio::test]
 async fn half_open_connections_keep_others_out_for_no_longer_than_a_head_may_take() {
     let backend = RawBackend::start(ANSWER, false).await;
     let set = |proxy: bonafide_proxy::Proxy| proxy.with_head_time(SHORT * 4).with_connections(20);

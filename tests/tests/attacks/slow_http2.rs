@@ -63,13 +63,17 @@ async fn a_connection_that_is_of_no_use_is_not_kept_by_pings() {
     // SETTINGS_INITIAL_WINDOW_SIZE: no body can be sent.
     let closed = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
     let whole = END_HEADERS | END_STREAM;
-    for (what, sent) in [
-        ("nothing", Vec::new()),
-        ("half a head", frame(HEADERS, 0, 1, &stranger("GET", "/t/mcp"))),
-        ("half a body", frame(HEADERS, END_HEADERS, 1, &stranger("POST", "/t/mcp"))),
-        ("a refusal", ask(whole, "/t/mcp")),
-        ("a refusal that is not taken", [closed.clone(), ask(whole, "/t/mcp")].concat()),
-        ("an answer that is not taken", [closed, ask(whole, "/metrics")].concat()),
+    for (what, says, sent) in [
+        ("nothing", true, Vec::new()),
+        ("half a head", true, frame(HEADERS, 0, 1, &stranger("GET", "/t/mcp"))),
+        ("half a body", true, frame(HEADERS, END_HEADERS, 1, &stranger("POST", "/t/mcp"))),
+        ("a refusal", true, ask(whole, "/t/mcp")),
+        (
+            "a page that is not taken",
+            false,
+            [closed.clone(), ask(whole, "/connections/t")].concat(),
+        ),
+        ("an answer that is not taken", false, [closed, ask(whole, "/metrics")].concat()),
     ] {
         let mut stream = open(&world).await;
         stream.write_all(&sent).await.unwrap();
@@ -79,7 +83,7 @@ async fn a_connection_that_is_of_no_use_is_not_kept_by_pings() {
             ControlFlow::Continue(())
         });
         timeout(SOON, ended).await.unwrap_or_else(|_| panic!("it stays for ever: {what}"));
-        assert!(told, "it ends without a word: {what}");
+        assert_eq!(told, says, "{what}");
     }
     assert_eq!(backend.seen(), "");
 }
@@ -114,46 +118,72 @@ fn long() -> &'static str {
     String::leak(format!("{head} {length}\r\n\r\n{body}"))
 }
 
+/// Asks for the long answer.
+async fn ask(world: &World) -> TcpStream {
+    let mut stream = open(world).await;
+    let head = frame(HEADERS, END_HEADERS, 1, &block(&fields(world)));
+    let body = frame(DATA, END_STREAM, 1, message("whoami").as_bytes());
+    stream.write_all(&[head, body].concat()).await.unwrap();
+    stream
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    bytes: usize,
+    whole: bool,
+    /// Whether the server said that it would go away.
+    told: bool,
+}
+
+/// Takes one frame after the other, and makes room for as much again after a pause, or never.
+async fn take(stream: TcpStream, pause: impl Fn(usize) -> Option<Duration>) -> Taken {
+    let (mut read, mut write) = stream.into_split();
+    let mut taken = Taken::default();
+    let mut head = [0; 9];
+    while !taken.whole && read.read_exact(&mut head).await.is_ok() {
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        if read.read_exact(&mut vec![0; length]).await.is_err() {
+            break;
+        }
+        taken.told |= head[3] == GOAWAY;
+        if head[3] != DATA {
+            continue;
+        }
+        taken.bytes += length;
+        taken.whole = head[4] & END_STREAM != 0;
+        if !taken.whole
+            && let Some(pause) = pause(taken.bytes)
+        {
+            sleep(pause).await;
+            let more = u32::try_from(length).unwrap().to_be_bytes();
+            for stream in [0, 1] {
+                let _ = write.write_all(&frame(WINDOW_UPDATE, 0, stream, &more)).await;
+            }
+        }
+    }
+    taken
+}
+
 #[tokio::test]
 async fn an_answer_may_be_taken_slowly_but_not_be_left() {
     let backend = RawBackend::start(long(), false).await;
     let world = world(&backend.url()).await;
-    for until in [usize::MAX, LONG / 2] {
-        let mut stream = open(&world).await;
-        let head = frame(HEADERS, END_HEADERS, 1, &block(&fields(&world)));
-        let body = frame(DATA, END_STREAM, 1, message("whoami").as_bytes());
-        stream.write_all(&[head, body].concat()).await.unwrap();
-        let (mut read, mut write) = stream.into_split();
-        let (started, mut taken) = (Instant::now(), 0);
-        let take = async {
-            let mut head = [0; 9];
-            while read.read_exact(&mut head).await.is_ok() {
-                let length = usize::from(head[1]) << 8 | usize::from(head[2]);
-                if read.read_exact(&mut vec![0; length]).await.is_err() {
-                    return;
-                }
-                if head[3] != DATA {
-                    continue;
-                }
-                taken += length;
-                if head[4] & END_STREAM != 0 {
-                    return;
-                }
-                if taken < until {
-                    let more = u32::try_from(length).unwrap().to_be_bytes();
-                    for stream in [0, 1] {
-                        let _ = write.write_all(&frame(WINDOW_UPDATE, 0, stream, &more)).await;
-                    }
-                    sleep(SHORT / 10).await;
-                }
-            }
-        };
-        timeout(SOON * 3, take).await.expect("it stays for ever");
-        if until == usize::MAX {
-            assert!(taken > LONG, "it was broken off after {taken} bytes");
-            assert!(started.elapsed() > SHORT * 3, "it was not taken slowly");
-        } else {
-            assert!(taken < LONG, "nothing was left");
-        }
-    }
+    let started = Instant::now();
+    let taken = timeout(SOON * 3, take(ask(&world).await, |_| Some(SHORT / 10))).await.unwrap();
+    assert!(taken.whole && taken.bytes > LONG, "it was broken off: {taken:?}");
+    assert!(started.elapsed() > SHORT * 3, "it was not taken slowly");
+
+    let left = |taken| (taken < LONG / 2).then_some(Duration::ZERO);
+    let taken = timeout(SOON * 3, take(ask(&world).await, left)).await.unwrap();
+    assert!(!taken.whole, "it was kept: {taken:?}");
+}
+
+#[tokio::test]
+async fn a_connection_on_which_an_answer_is_open_is_not_idle() {
+    let backend = RawBackend::start(long(), false).await;
+    let set = |proxy: bonafide_proxy::Proxy| proxy.with_head_time(SHORT).with_stall_time(SOON);
+    let world = World::start_with(&backend.url(), set).await;
+    let once = |taken| Some(if taken == 16 * 1024 { SHORT * 4 } else { Duration::ZERO });
+    let taken = timeout(SOON * 3, take(ask(&world).await, once)).await.unwrap();
+    assert!(taken.whole && !taken.told, "{taken:?}");
 }

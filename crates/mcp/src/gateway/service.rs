@@ -55,7 +55,19 @@ impl Gateway {
             tracing::info_span!("request", id = id.as_str(), trace = trace_id(&parts.headers));
         let mut response = answer(shared, parts, body).instrument(span).await;
         id.tell(response.headers_mut());
+        if parts.method == Method::HEAD {
+            leave_out_body(&mut response);
+        }
         response
+    }
+}
+
+/// An answer to `HEAD` says how long the body would be, and has none (RFC 9110, section 9.3.2). hyper sees to that by HTTP/1.1
+/// only.
+fn leave_out_body(response: &mut Response<GatewayBody>) {
+    let body = std::mem::take(response.body_mut());
+    if let Some(length) = body.size_hint().exact() {
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::Response;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How much of an answer is sent at once, so that a client that takes a long one slowly is seen to take it.
 const PIECE: usize = 16 * 1024;
@@ -18,27 +18,48 @@ const PIECE: usize = 16 * 1024;
 /// How often it is looked, in the time that is waited for.
 const LOOKS: u32 = 4;
 
-/// What is waited for on one connection.
+/// What happens on one connection.
 ///
-/// A connection is in use while an answer is being made, or an answer's next part is. It is not by what its client
-/// could do alone for ever: pings, the head of a request that has no end, an answer that it does not take.
+/// It is in use while an answer is being made, or an answer's next part is. It is not by what its client could do alone for
+/// ever: pings, the head of a request that has no end, an answer that it does not take.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
+    /// Answers that are being made, or that are not taken whole.
+    open: AtomicUsize,
     /// Answers, and parts of answers, that are being made.
     waits: AtomicUsize,
-    /// How often that changed, or a part of an answer was taken.
+    /// How often either changed, or a part of an answer was taken.
     moves: AtomicUsize,
 }
 
+/// Why a connection is of no use any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// No request is open.
+    Idle,
+    /// Nothing is taken of the answers that are.
+    Stalled,
+}
+
 impl Activity {
-    /// Ready once nothing was waited for and nothing moved for this time, and at most a quarter longer.
-    pub(super) async fn ends(&self, time: Duration) {
-        let (mut quiet, mut seen) = (0, self.moves.load(Ordering::Relaxed));
-        while quiet < LOOKS {
-            sleep(time / LOOKS).await;
+    /// Ready once no request was open for the time `idle`, or nothing was taken of what is open for the time `stalled`,
+    /// and at most a quarter of the shorter one later.
+    pub(super) async fn rests(&self, idle: Duration, stalled: Duration) -> Rest {
+        let (mut since, mut seen) = (Instant::now(), self.moves.load(Ordering::Relaxed));
+        loop {
+            sleep(idle.min(stalled) / LOOKS).await;
             let moves = self.moves.load(Ordering::Relaxed);
-            let rests = self.waits.load(Ordering::Relaxed) == 0 && moves == seen;
-            (quiet, seen) = (if rests { quiet + 1 } else { 0 }, moves);
+            if self.waits.load(Ordering::Relaxed) > 0 || moves != seen {
+                (since, seen) = (Instant::now(), moves);
+                continue;
+            }
+            let (rest, time) = match self.open.load(Ordering::Relaxed) {
+                0 => (Rest::Idle, idle),
+                _ => (Rest::Stalled, stalled),
+            };
+            if since.elapsed() >= time {
+                return rest;
+            }
         }
     }
 
@@ -47,10 +68,11 @@ impl Activity {
         self: Arc<Self>,
         answer: impl Future<Output = Result<Response<B>, Infallible>>,
     ) -> Result<Response<Watched<B>>, Infallible> {
-        let wait = Wait::new(Arc::clone(&self));
+        let open = Counted::new(&self, |activity| &activity.open);
+        let wait = Counted::new(&self, |activity| &activity.waits);
         let answer = answer.await?;
         drop(wait);
-        Ok(answer.map(|body| Watched { body, rest: Bytes::new(), wait: None, activity: self }))
+        Ok(answer.map(|body| Watched { body, rest: Bytes::new(), wait: None, open }))
     }
 
     fn moved(&self) {
@@ -58,22 +80,25 @@ impl Activity {
     }
 }
 
-/// Something is waited for until this is dropped.
+/// One more of something, until this is dropped.
 #[derive(Debug)]
-struct Wait(Arc<Activity>);
+struct Counted {
+    activity: Arc<Activity>,
+    of: fn(&Activity) -> &AtomicUsize,
+}
 
-impl Wait {
-    fn new(activity: Arc<Activity>) -> Self {
-        activity.waits.fetch_add(1, Ordering::Relaxed);
+impl Counted {
+    fn new(activity: &Arc<Activity>, of: fn(&Activity) -> &AtomicUsize) -> Self {
+        of(activity).fetch_add(1, Ordering::Relaxed);
         activity.moved();
-        Self(activity)
+        Self { activity: Arc::clone(activity), of }
     }
 }
 
-impl Drop for Wait {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.waits.fetch_sub(1, Ordering::Relaxed);
-        self.0.moved();
+        (self.of)(&self.activity).fetch_sub(1, Ordering::Relaxed);
+        self.activity.moved();
     }
 }
 
@@ -84,8 +109,8 @@ pub(super) struct Watched<B> {
     /// What the body has given and nobody has taken yet.
     rest: Bytes,
     /// While the body has nothing to give.
-    wait: Option<Wait>,
-    activity: Arc<Activity>,
+    wait: Option<Counted>,
+    open: Counted,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
@@ -99,7 +124,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
         let this = &mut *self;
         if this.rest.is_empty() {
             let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) else {
-                this.wait.get_or_insert_with(|| Wait::new(Arc::clone(&this.activity)));
+                let activity = &this.open.activity;
+                this.wait.get_or_insert_with(|| Counted::new(activity, |it| &it.waits));
                 return Poll::Pending;
             };
             this.wait = None;
@@ -110,7 +136,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
                 None => return Poll::Ready(None),
             }
         }
-        this.activity.moved();
+        this.open.activity.moved();
         let piece = this.rest.split_to(this.rest.len().min(PIECE));
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
@@ -133,7 +159,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
 #[cfg(test)]
 mod tests {
     use http_body_util::{BodyExt as _, Full};
-    use tokio::time::{Instant, timeout};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -168,14 +194,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_when_nothing_is_waited_for_and_nothing_moves() {
+    async fn it_rests_when_nothing_is_waited_for_and_nothing_moves() {
         let activity = Arc::new(Activity::default());
-        timeout(LONG, activity.ends(TIME)).await.expect("nothing happened at all");
+        let rest = timeout(LONG, activity.rests(TIME, LONG)).await;
+        assert_eq!(rest, Ok(Rest::Idle), "nothing happened at all");
 
         let answer = Arc::clone(&activity).of(std::future::pending::<Result<Response<()>, _>>());
-        let waiting = async { tokio::join!(timeout(TIME * 10, answer), activity.ends(TIME)) };
+        let waiting =
+            async { tokio::join!(timeout(TIME * 10, answer), activity.rests(TIME, TIME)) };
         let started = Instant::now();
-        let (_, ()) = timeout(LONG, waiting).await.expect("the answer is not waited for any more");
+        let (_, rest) =
+            timeout(LONG, waiting).await.expect("the answer is not waited for any more");
+        assert_eq!(rest, Rest::Idle);
         assert!(started.elapsed() >= TIME * 11, "an answer was waited for");
 
         let moves = async {
@@ -185,8 +215,21 @@ mod tests {
             }
         };
         let started = Instant::now();
-        tokio::join!(moves, activity.ends(TIME));
+        tokio::join!(moves, activity.rests(TIME, TIME));
         assert!(started.elapsed() >= TIME * 5, "something moved all the time");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_has_its_own_time() {
+        let activity = Arc::new(Activity::default());
+        let mut body = watched(&activity, vec![0; PIECE + 1]).await;
+        assert!(body.frame().await.is_some());
+        let started = Instant::now();
+        assert_eq!(activity.rests(TIME, TIME * 10).await, Rest::Stalled);
+        assert!(started.elapsed() >= TIME * 10, "it was open");
+        drop(body);
+        let rest = timeout(LONG, activity.rests(TIME, LONG * 2)).await;
+        assert_eq!(rest, Ok(Rest::Idle), "it is not open any more");
     }
 
     #[tokio::test]
