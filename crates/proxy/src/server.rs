@@ -4,6 +4,7 @@ mod activity;
 mod stall;
 
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,10 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// slowly looks like one that does not.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT: u32 = 128 * 1024;
+
+/// The times that clocks and timers can reckon with: less would be looked for without a pause, and more is no time that there is.
+const TIMES: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// What clients may take of the server.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +131,10 @@ struct Server {
 type Ending = watch::Receiver<()>;
 
 impl Server {
-    fn new(routes: Routes, settings: Settings) -> Self {
+    fn new(routes: Routes, mut settings: Settings) -> Self {
+        for time in [&mut settings.head_time, &mut settings.stall_time] {
+            *time = (*time).clamp(*TIMES.start(), *TIMES.end());
+        }
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
@@ -162,7 +170,7 @@ impl Server {
     }
 
     async fn http1(&self, stream: Stalls, peer: Peer, mut ending: Ending) -> hyper::Result<()> {
-        let service = service_fn(|request| self.routes.answer(from(peer, request)));
+        let service = service_fn(|request| self.routes.answer(with_peer(request, peer)));
         let mut connection = pin!(self.http1.serve_connection(stream, service));
         tokio::select! {
             ended = connection.as_mut() => return ended,
@@ -176,7 +184,7 @@ impl Server {
         let Settings { head_time, stall_time, .. } = self.settings;
         let activity = Arc::new(Activity::default());
         let service = service_fn(|request| {
-            let answer = self.routes.answer(from(peer, request));
+            let answer = self.routes.answer(with_peer(request, peer));
             Arc::clone(&activity).of(answer)
         });
         let mut connection = pin!(self.http2.serve_connection(stream, service));
@@ -210,7 +218,7 @@ fn set_options(stream: &TcpStream) {
     let _ = socket.set_tcp_notsent_lowat(UNSENT);
 }
 
-fn from(peer: Peer, mut request: Request<Incoming>) -> Request<Incoming> {
+fn with_peer(mut request: Request<Incoming>, peer: Peer) -> Request<Incoming> {
     request.extensions_mut().insert(peer);
     request
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bonafide_tests::RawBackend;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -92,25 +92,36 @@ enum End {
 
 async fn end(stream: &mut TcpStream) -> End {
     let read = async {
-        loop {
-            let mut head = [0; 9];
-            if stream.read_exact(&mut head).await.is_err() {
-                return End::Gone;
-            }
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-            let mut payload = vec![0; length as usize];
-            if stream.read_exact(&mut payload).await.is_err() {
-                return End::Gone;
-            }
-            match (head[3], head[8]) {
-                (HEADERS, 1) => return End::Answered(payload),
+        while let Some(frame) = read_frame(stream).await {
+            match (frame.kind, frame.stream) {
+                (HEADERS, 1) => return End::Answered(frame.payload),
                 (RST_STREAM, 1) => return End::Reset,
                 (GOAWAY, _) => return End::Gone,
                 _ => {}
             }
         }
+        End::Gone
     };
     timeout(SOON, read).await.unwrap()
+}
+
+/// As it arrived.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    stream: u8,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// The next frame. `None` at the end of the connection.
+pub(crate) async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; length as usize];
+    stream.read_exact(&mut payload).await.ok()?;
+    Some(Frame { kind: head[3], flags: head[4], stream: head[8], payload })
 }
 
 /// `:status` 200 is in the static table: RFC 7541, appendix A.
@@ -300,13 +311,11 @@ async fn an_answer_to_head_has_no_body() {
         let head = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&fields));
         stream.write_all(&head).await.unwrap();
         let read = async {
-            let mut head = [0; 9];
             loop {
-                stream.read_exact(&mut head).await.unwrap();
-                let length = usize::from(head[1]) << 8 | usize::from(head[2]);
-                stream.read_exact(&mut vec![0; length]).await.unwrap();
-                if head[8] == 1 && [DATA, HEADERS].contains(&head[3]) {
-                    assert_eq!((head[3], head[4] & END_STREAM), (HEADERS, END_STREAM), "{path}");
+                let frame = read_frame(&mut stream).await.unwrap();
+                if frame.stream == 1 && [DATA, HEADERS].contains(&frame.kind) {
+                    let (kind, last) = (frame.kind, frame.flags & END_STREAM);
+                    assert_eq!((kind, last), (HEADERS, END_STREAM), "{path}");
                     return;
                 }
             }

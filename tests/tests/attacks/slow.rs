@@ -108,6 +108,16 @@ async fn endless(head: &'static str, piece: String) -> (String, Arc<AtomicUsize>
     (url, taken)
 }
 
+/// A call, as a well-behaved client makes it.
+async fn call(world: &World) -> TcpStream {
+    let mut stream = world.connect().await;
+    let body = message("whoami");
+    let head = world.head("POST /t/mcp HTTP/1.1", "alice");
+    let sent = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    stream
+}
+
 /// What the kernel and both connections may hold at most.
 const HELD: usize = 24 * 1024 * 1024;
 
@@ -119,11 +129,7 @@ async fn a_client_that_does_not_read_holds_its_backend_back() {
     for (head, piece) in [(json, "[[[[".repeat(16 * 1024)), (events, event)] {
         let (url, taken) = endless(head, piece).await;
         let world = World::start(&url).await;
-        let mut stream = world.connect().await;
-        let body = message("whoami");
-        let head = world.head("POST /t/mcp HTTP/1.1", "alice");
-        let sent = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
-        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut stream = call(&world).await;
         let mut start = [0; 12];
         timeout(SOON, stream.read_exact(&mut start)).await.unwrap().unwrap();
         assert_eq!(&start, b"HTTP/1.1 200");
@@ -166,16 +172,24 @@ async fn a_client_that_asks_and_never_reads_is_left() {
 }
 
 #[tokio::test]
+async fn the_longest_times_are_times() {
+    let backend = RawBackend::start(ANSWER, false).await;
+    let set = |proxy: bonafide_proxy::Proxy| {
+        proxy.with_head_time(Duration::MAX).with_stall_time(Duration::MAX)
+    };
+    let world = World::start_with(&backend.url(), set).await;
+    let health =
+        format!("GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", world.address);
+    assert_eq!(statuses(&world.send(health.as_bytes()).await), [200]);
+}
+
+#[tokio::test]
 async fn a_client_that_reads_slowly_is_not_one_that_never_reads() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
     let event = format!("data: {{\"result\":{{\"x\":\"{}\"}}}}\n\n", "x".repeat(64 * 1024));
     let (url, _) = endless(head, event).await;
     let world = World::start_with(&url, |proxy| proxy.with_stall_time(SHORT * 2)).await;
-    let mut stream = world.connect().await;
-    let body = message("whoami");
-    let head = world.head("POST /t/mcp HTTP/1.1", "alice");
-    let sent = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
-    stream.write_all(sent.as_bytes()).await.unwrap();
+    let mut stream = call(&world).await;
     let mut buffer = vec![0; 32 * 1024];
     let started = Instant::now();
     while started.elapsed() < SHORT * 16 {

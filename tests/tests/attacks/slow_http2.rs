@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bonafide_tests::RawBackend;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use crate::http2::{
     DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, SETTINGS, block, fields, frame, open, pairs,
+    read_frame,
 };
 use crate::world::{ANSWER, World, message};
 
@@ -24,8 +25,8 @@ async fn world(backend: &str) -> World {
     World::start_with(backend, set).await
 }
 
-/// Sends pings, and reads frames until the connection ends, or until `done` says so of a frame's kind and length.
-async fn ping(stream: TcpStream, mut done: impl FnMut(u8, usize) -> ControlFlow<()>) {
+/// Sends pings, and reads frames until the connection ends, or until `done` says so of a frame's kind.
+async fn ping(stream: TcpStream, mut done: impl FnMut(u8) -> ControlFlow<()>) {
     let (mut read, mut write) = stream.into_split();
     let pings = async {
         let mut pace = interval(SHORT / 10);
@@ -35,11 +36,8 @@ async fn ping(stream: TcpStream, mut done: impl FnMut(u8, usize) -> ControlFlow<
         std::future::pending::<()>().await;
     };
     let frames = async {
-        let mut head = [0; 9];
-        while read.read_exact(&mut head).await.is_ok() {
-            let length = usize::from(head[1]) << 8 | usize::from(head[2]);
-            let mut payload = vec![0; length];
-            if read.read_exact(&mut payload).await.is_err() || done(head[3], length).is_break() {
+        while let Some(frame) = read_frame(&mut read).await {
+            if done(frame.kind).is_break() {
                 return;
             }
         }
@@ -78,7 +76,7 @@ async fn a_connection_that_is_of_no_use_is_not_kept_by_pings() {
         let mut stream = open(&world).await;
         stream.write_all(&sent).await.unwrap();
         let mut told = false;
-        let ended = ping(stream, |kind, _| {
+        let ended = ping(stream, |kind| {
             told |= kind == GOAWAY;
             ControlFlow::Continue(())
         });
@@ -94,11 +92,7 @@ async fn a_connection_on_which_something_is_waited_for_is_kept() {
     for answer in ["", events] {
         let backend = RawBackend::start(answer, false).await;
         let world = world(&backend.url()).await;
-        let mut stream = open(&world).await;
-        let head = frame(HEADERS, END_HEADERS, 1, &block(&fields(&world)));
-        let body = frame(DATA, END_STREAM, 1, message("whoami").as_bytes());
-        stream.write_all(&[head, body].concat()).await.unwrap();
-        let kept = ping(stream, |kind, _| match kind {
+        let kept = ping(call(&world).await, |kind| match kind {
             GOAWAY => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         });
@@ -118,8 +112,8 @@ fn long() -> &'static str {
     String::leak(format!("{head} {length}\r\n\r\n{body}"))
 }
 
-/// Asks for the long answer.
-async fn ask(world: &World) -> TcpStream {
+/// A call, as a well-behaved client makes it.
+async fn call(world: &World) -> TcpStream {
     let mut stream = open(world).await;
     let head = frame(HEADERS, END_HEADERS, 1, &block(&fields(world)));
     let body = frame(DATA, END_STREAM, 1, message("whoami").as_bytes());
@@ -139,18 +133,16 @@ struct Taken {
 async fn take(stream: TcpStream, pause: impl Fn(usize) -> Option<Duration>) -> Taken {
     let (mut read, mut write) = stream.into_split();
     let mut taken = Taken::default();
-    let mut head = [0; 9];
-    while !taken.whole && read.read_exact(&mut head).await.is_ok() {
-        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
-        if read.read_exact(&mut vec![0; length]).await.is_err() {
-            break;
-        }
-        taken.told |= head[3] == GOAWAY;
-        if head[3] != DATA {
+    while !taken.whole
+        && let Some(next) = read_frame(&mut read).await
+    {
+        taken.told |= next.kind == GOAWAY;
+        if next.kind != DATA {
             continue;
         }
+        let length = next.payload.len();
         taken.bytes += length;
-        taken.whole = head[4] & END_STREAM != 0;
+        taken.whole = next.flags & END_STREAM != 0;
         if !taken.whole
             && let Some(pause) = pause(taken.bytes)
         {
@@ -169,12 +161,12 @@ async fn an_answer_may_be_taken_slowly_but_not_be_left() {
     let backend = RawBackend::start(long(), false).await;
     let world = world(&backend.url()).await;
     let started = Instant::now();
-    let taken = timeout(SOON * 3, take(ask(&world).await, |_| Some(SHORT / 10))).await.unwrap();
+    let taken = timeout(SOON * 3, take(call(&world).await, |_| Some(SHORT / 10))).await.unwrap();
     assert!(taken.whole && taken.bytes > LONG, "it was broken off: {taken:?}");
     assert!(started.elapsed() > SHORT * 3, "it was not taken slowly");
 
     let left = |taken| (taken < LONG / 2).then_some(Duration::ZERO);
-    let taken = timeout(SOON * 3, take(ask(&world).await, left)).await.unwrap();
+    let taken = timeout(SOON * 3, take(call(&world).await, left)).await.unwrap();
     assert!(!taken.whole, "it was kept: {taken:?}");
 }
 
@@ -184,6 +176,6 @@ async fn a_connection_on_which_an_answer_is_open_is_not_idle() {
     let set = |proxy: bonafide_proxy::Proxy| proxy.with_head_time(SHORT).with_stall_time(SOON);
     let world = World::start_with(&backend.url(), set).await;
     let once = |taken| Some(if taken == 16 * 1024 { SHORT * 4 } else { Duration::ZERO });
-    let taken = timeout(SOON * 3, take(ask(&world).await, once)).await.unwrap();
+    let taken = timeout(SOON * 3, take(call(&world).await, once)).await.unwrap();
     assert!(taken.whole && !taken.told, "{taken:?}");
 }

@@ -60,24 +60,16 @@ struct Case {
 
 /// 14.5 KB of each stream are pages that hyper touches for the connection to the backend: one of each of two buffers of 8 KiB, and
 /// the first and the last of the room for 32 requests in its queue.
-const HTTP_2: Case = Case {
-    version: Version::Http2,
-    streams: 10_000,
-    most: 22 * 1024,
-    stays: 22 * 1024 / 20,
-    counted: ROUNDS - 1,
-};
+const HTTP_2: Case = Case::new(Version::Http2, 10_000, 22 * 1024);
 
 /// Each has a connection from the client as well: one page of each of two more buffers, and the task.
-const HTTP_1: Case = Case {
-    version: Version::Http1,
-    streams: 4_000,
-    most: 36 * 1024,
-    stays: 36 * 1024 / 20,
-    counted: ROUNDS - 1,
-};
+const HTTP_1: Case = Case::new(Version::Http1, 4_000, 36 * 1024);
 
 impl Case {
+    const fn new(version: Version, streams: usize, most: usize) -> Self {
+        Self { version, streams, most, stays: most / 20, counted: ROUNDS - 1 }
+    }
+
     /// What few of them share counts more for each, and moves by thousands of bytes from round to round: the median counts.
     fn few(self) -> Self {
         Self { streams: 1_000, most: self.most + 6 * 1024, counted: ROUNDS / 2, ..self }
